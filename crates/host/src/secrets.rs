@@ -1,0 +1,68 @@
+//! Generated passwords, one file an account, readable only by the lab's owner.
+
+use std::{fs, path::PathBuf};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use blueprint::Account;
+
+use crate::{HostError, Lab, lab::write_atomically};
+
+/// Bytes of randomness in a password: 32 characters when encoded, without any that a URL or shell would escape.
+const PASSWORD_BYTES: usize = 24;
+
+/// The file that holds an account's password.
+pub(crate) fn path(lab: &Lab, account: Account) -> PathBuf {
+    lab.secrets().join(account.name())
+}
+
+/// Reads an account's password, making it first when the lab has none.
+///
+/// # Errors
+/// When the file cannot be read or written, or the system has no randomness.
+pub(crate) fn ensure(lab: &Lab, account: Account) -> Result<String, HostError> {
+    let path = path(lab, account);
+    match fs::read_to_string(&path) {
+        Ok(password) if !password.is_empty() => return Ok(password),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(HostError::file("read", path)(error)),
+    }
+    let mut bytes = [0; PASSWORD_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        HostError::file("find randomness for", &path)(std::io::Error::other(error))
+    })?;
+    let password = URL_SAFE_NO_PAD.encode(bytes);
+    write_atomically(&path, password.as_bytes(), 0o600)?;
+    Ok(password)
+}
+
+/// Reads an account's password.
+///
+/// # Errors
+/// When the lab has none, or it cannot be read.
+pub(crate) fn read(lab: &Lab, account: Account) -> Result<String, HostError> {
+    let path = path(lab, account);
+    fs::read_to_string(&path).map_err(HostError::file("read", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_password_is_made_once_and_only_its_owner_reads_it() {
+        let state = tempfile::tempdir().unwrap();
+        let lab = Lab::at(state.path(), "default");
+        let made = ensure(&lab, Account::RabbitmqOperator).unwrap();
+        assert_eq!(made.len(), 32);
+        assert_eq!(ensure(&lab, Account::RabbitmqOperator).unwrap(), made);
+        assert_ne!(ensure(&lab, Account::RabbitmqProducer).unwrap(), made);
+        let mode = fs::metadata(path(&lab, Account::RabbitmqOperator))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
