@@ -1,2 +1,63 @@
-//! TODO
-fn main() {}
+//! `cargo xtask`: the lab's one command line. Arguments and dispatch; each command is a file of its own.
+
+mod bootstrap;
+mod cli;
+mod completions;
+mod credentials;
+mod doctor;
+mod down;
+mod failure;
+mod http;
+mod install;
+mod logs;
+mod profile;
+mod progress;
+mod setting;
+mod status;
+mod supervise;
+mod table;
+mod test;
+mod verification;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    cli::{Cli, Command},
+    failure::Exit,
+    setting::Setting,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.color.write_global();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&error.into()),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(error) => failure::report(&error),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let setting = Setting::new(cli.state, cli.name)?;
+    match cli.command {
+        Command::Bootstrap(arguments) => bootstrap::run(&setting, arguments).await,
+        Command::Status(arguments) => status::run(&setting, arguments).await,
+        Command::Logs(arguments) => logs::run(&setting, arguments).await,
+        Command::Credentials => credentials::run(&setting),
+        Command::Profile(arguments) => profile::run(&setting, arguments).await,
+        Command::Verify(arguments) => verification::run(&setting, arguments).await,
+        Command::Doctor(arguments) => doctor::run(&setting, arguments).await,
+        Command::Test(arguments) => test::run(&setting, arguments),
+        Command::Down(arguments) => down::run(&setting, arguments).await,
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Supervise => supervise::run(&setting).await,
+    }
+}

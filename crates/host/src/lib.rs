@@ -32,5 +32,5 @@ pub use lab::{Lab, LabFile};
 pub use leftovers::{Leftover, end_leftovers, find_leftovers};
 pub use plan::{Plan, PlanInput, plan};
 pub use ports::{MovedPort, PortMap};
-pub use programs::{Program, Programs};
+pub use programs::{Missing, Program, Programs, is_on_path};
 pub use unit::{Readiness, Unit};

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::OsStr,
+    fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -204,6 +205,11 @@ pub(crate) fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
         .find(|candidate| is_executable(candidate))
 }
 
+/// Whether a program of this name is on this machine, for tests that need more than the lab does.
+pub fn is_on_path(name: &str) -> bool {
+    find(name, &env::var_os("PATH").unwrap_or_default()).is_some()
+}
+
 fn is_executable(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
@@ -232,18 +238,35 @@ fn rabbitmq_script(path: PathBuf) -> PathBuf {
 }
 
 fn version(component: Component, path: &Path) -> Option<String> {
-    let (program, argument) = match component {
-        Component::Rabbitmq => (path.with_file_name("rabbitmqctl"), "version"),
-        _ => (path.to_owned(), "--version"),
-    };
-    let output = Command::new(program)
-        .arg(argument)
+    if component == Component::Rabbitmq {
+        return rabbitmq_version(path);
+    }
+    let output = Command::new(path)
+        .arg("--version")
         .stdin(Stdio::null())
         .output()
         .ok()?;
     // Prometheus' older programs print their version to stderr.
     let text = [output.stdout, output.stderr].concat();
     read_version(&String::from_utf8_lossy(&text))
+}
+
+/// The broker's version, from the directory `plugins/rabbit-<version>` beside its scripts. Asking `rabbitmqctl` would
+/// start an epmd daemon that stays.
+fn rabbitmq_version(script: &Path) -> Option<String> {
+    let real = script.canonicalize().ok()?;
+    let plugins = real.parent()?.parent()?.join("plugins");
+    fs::read_dir(plugins)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| {
+            Some(
+                name.strip_prefix("rabbit-")?
+                    .trim_end_matches(".ez")
+                    .to_owned(),
+            )
+        })
+        .find(|version| version.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// The version in a program's answer to `--version`: the word behind `version`, or the first word that starts like one.
@@ -278,7 +301,6 @@ mod tests {
                 "minio version RELEASE.2025-10-15T17-29-55Z (commit-id=9e49d5e)",
                 "RELEASE.2025-10-15T17-29-55Z",
             ),
-            ("3.10.8\n", "3.10.8"),
             ("grafana version 12.4.5", "12.4.5"),
         ];
         for (text, version) in cases {
@@ -315,11 +337,22 @@ mod tests {
     }
 
     #[test]
+    fn the_brokers_version_stands_in_the_name_of_its_main_plugin() {
+        let root = tempfile::tempdir().unwrap();
+        let script = root.path().join("sbin/rabbitmq-server");
+        fs::create_dir_all(root.path().join("plugins/rabbit-3.10.8")).unwrap();
+        fs::create_dir_all(root.path().join("plugins/rabbit_common-3.10.8")).unwrap();
+        fs::create_dir_all(script.parent().unwrap()).unwrap();
+        fs::write(&script, "").unwrap();
+        assert_eq!(rabbitmq_version(&script).as_deref(), Some("3.10.8"));
+    }
+
+    #[test]
     fn debians_wrapper_gives_way_to_the_script_beside_it() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().canonicalize().unwrap();
         let wrapper = root.join("rabbitmq-script-wrapper");
-        std::fs::write(&wrapper, "").unwrap();
+        fs::write(&wrapper, "").unwrap();
         let link = root.join("sbin-rabbitmq-server");
         std::os::unix::fs::symlink(&wrapper, &link).unwrap();
         assert_eq!(rabbitmq_script(link), root.join("rabbitmq-server"));

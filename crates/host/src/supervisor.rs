@@ -33,7 +33,12 @@ pub async fn run(lab: Lab, instance: Uuid) -> Result<(), HostError> {
     let file = |source| HostError::file("listen on", lab.socket())(source);
     let mut terminate = signal(SignalKind::terminate()).map_err(file)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(file)?;
-    let mut supervisor = Supervisor::new(instance);
+    // Readiness is asked on loopback, never through a proxy that the environment names.
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .map_err(|error| file(std::io::Error::other(error)))?;
+    let mut supervisor = Supervisor::new(instance, http);
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -92,14 +97,16 @@ enum Next {
 struct Supervisor {
     board: Board,
     instance: Uuid,
+    http: reqwest::Client,
     runners: BTreeMap<String, Runner>,
 }
 
 impl Supervisor {
-    fn new(instance: Uuid) -> Self {
+    fn new(instance: Uuid, http: reqwest::Client) -> Self {
         Self {
             board: Board::default(),
             instance,
+            http,
             runners: BTreeMap::new(),
         }
     }
@@ -177,7 +184,8 @@ impl Supervisor {
             match self.runners.get(&name) {
                 Some(runner) => runner.start().await,
                 None => {
-                    let runner = Runner::spawn(unit, self.board.clone(), self.instance);
+                    let runner =
+                        Runner::spawn(unit, self.board.clone(), self.instance, self.http.clone());
                     self.runners.insert(name, runner);
                 }
             }

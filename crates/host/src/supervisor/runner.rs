@@ -47,7 +47,7 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub(super) fn spawn(unit: Unit, board: Board, instance: Uuid) -> Self {
+    pub(super) fn spawn(unit: Unit, board: Board, instance: Uuid, http: reqwest::Client) -> Self {
         let (orders, inbox) = mpsc::channel(8);
         board.put(UnitStatus {
             unit: unit.clone(),
@@ -63,7 +63,7 @@ impl Runner {
             board,
             instance,
             inbox,
-            http: reqwest::Client::new(),
+            http,
         };
         Self {
             unit,

@@ -1,0 +1,228 @@
+//! `bootstrap`: from whatever state the lab is in to a running, verified lab.
+//!
+//! Each step looks before it acts: a second run changes nothing, a run after a crash goes on from there.
+
+mod boot_chart;
+mod wait;
+mod workload;
+
+use std::{
+    fs::OpenOptions,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anstream::{eprintln, print};
+use anyhow::Context as _;
+use blueprint::Component;
+use host::{
+    Control, HostError, Lab, LabFile, Plan, PlanInput, Request, UnitStatus, end_leftovers, plan,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    cli,
+    failure::{Exit, Failure},
+    install,
+    setting::Setting,
+    status, verification,
+};
+
+/// How long a supervisor may take to open its socket.
+const SUPERVISOR_START: Duration = Duration::from_secs(10);
+
+/// How often a condition is looked at.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Runs the command.
+pub async fn run(setting: &Setting, arguments: cli::Bootstrap) -> anyhow::Result<Exit> {
+    let bootstrap = async {
+        let summary = bring_up(setting, &arguments).await?;
+        eprintln!("{summary}");
+        print!("{}", status::table(setting).await?);
+        verification::prove_all(setting).await
+    };
+    tokio::select! {
+        result = bootstrap => result,
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!(
+                "Interrupted. What was started goes on in the background: `cargo xtask status` shows it, \
+                 `cargo xtask bootstrap` goes on from there, `cargo xtask down` ends it."
+            );
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Result<String> {
+    let cli::EngineKind::Host = arguments.engine;
+    let started = Instant::now();
+    let _change = setting.lab.lock_for_change()?;
+    let mut file = setting.lab.load_or_create()?;
+    let mut input = setting.plan_input();
+    if arguments.install {
+        let missing: Vec<_> = input
+            .programs
+            .all_missing()
+            .filter_map(|missing| missing.package)
+            .collect();
+        if !missing.is_empty() {
+            install::packages(&missing)?;
+            input = setting.plan_input();
+        }
+    }
+    refuse_missing(&input)?;
+    let control = Control::of(&setting.lab);
+    let running = control.ask(&Request::Status).await.ok();
+    let before = running.clone().unwrap_or_default();
+    if running.is_none() {
+        recover(&setting.lab, &file).await?;
+        start_supervisor(&setting.lab, &file, setting).await?;
+    }
+    let plan = build_and_apply(setting, &input, &mut file, running.is_some()).await?;
+    for moved in plan.ports.moved(&input.components()) {
+        eprintln!(
+            "{} listens on {} because {} is taken",
+            moved.owner, moved.actual, moved.preferred
+        );
+    }
+    let after = wait::until_ready(&control).await?;
+    if arguments.timings {
+        print!("{}", boot_chart::draw(&after));
+    }
+    let took = started.elapsed().as_secs_f64();
+    Ok(if plan.reload.is_empty() && is_unchanged(&before, &after) {
+        format!(
+            "The lab `{}` is up; nothing changed ({took:.1} s).",
+            setting.lab.name()
+        )
+    } else {
+        format!("The lab `{}` is up after {took:.1} s.", setting.lab.name())
+    })
+}
+
+/// Names every missing program at once, not the first.
+fn refuse_missing(input: &PlanInput) -> anyhow::Result<()> {
+    let missing: Vec<_> = input
+        .programs
+        .all_missing()
+        .filter(|missing| missing.required)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let programs: Vec<_> = missing.iter().map(|missing| missing.program).collect();
+    let packages: Vec<_> = missing
+        .iter()
+        .filter_map(|missing| missing.package)
+        .collect();
+    Err(Failure::new(
+        Exit::Missing,
+        format!(
+            "the host engine needs programs that are not on this machine: {}",
+            programs.join(", ")
+        ),
+    )
+    .hint(format!(
+        "`cargo xtask bootstrap --install` installs them, and so does `sudo apt-get install {}`",
+        packages.join(" ")
+    ))
+    .into())
+}
+
+/// Ends what a killed supervisor left running.
+async fn recover(lab: &Lab, file: &LabFile) -> anyhow::Result<()> {
+    let Some(_lock) = lab.lock_for_supervision()? else {
+        return Err(Failure::new(
+            Exit::Unexpected,
+            "a supervisor of this lab is alive but does not answer",
+        )
+        .hint("end it with `cargo xtask down`, then bootstrap again")
+        .into());
+    };
+    let ended = end_leftovers(file.instance).await?;
+    if !ended.is_empty() {
+        let names: Vec<_> = ended.iter().map(ToString::to_string).collect();
+        eprintln!(
+            "Ended what an earlier lab left running: {}",
+            names.join(", ")
+        );
+    }
+    Ok(())
+}
+
+async fn start_supervisor(lab: &Lab, file: &LabFile, setting: &Setting) -> anyhow::Result<()> {
+    let log = lab.supervisor_log();
+    let output = || {
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("cannot write {}", log.display()))
+    };
+    let program = std::env::current_exe().context("cannot find this program's own path")?;
+    let mut child = Command::new(program)
+        .arg("supervise")
+        .arg("--state")
+        .arg(&setting.state)
+        .args(["--name", lab.name()])
+        .env("LAB_INSTANCE", file.instance.to_string())
+        .stdin(Stdio::null())
+        .stdout(output()?)
+        .stderr(output()?)
+        .spawn()
+        .context("cannot start the supervisor")?;
+    let control = Control::of(lab);
+    let deadline = Instant::now() + SUPERVISOR_START;
+    while control.ask(&Request::Status).await.is_err() {
+        let ended = child
+            .try_wait()
+            .context("cannot watch the supervisor")?
+            .is_some();
+        if ended || Instant::now() >= deadline {
+            let output = std::fs::read_to_string(&log).unwrap_or_default();
+            return Err(HostError::SupervisorSilent {
+                waited: SUPERVISOR_START,
+                output: output.lines().last().unwrap_or("nothing").to_owned(),
+            }
+            .into());
+        }
+        sleep(INTERVAL).await;
+    }
+    Ok(())
+}
+
+/// Starts the lab. On the way up the other components start while cargo builds the workload; in a running lab the
+/// workload is built first, so that nothing is taken away meanwhile.
+async fn build_and_apply(
+    setting: &Setting,
+    input: &PlanInput,
+    file: &mut LabFile,
+    running: bool,
+) -> anyhow::Result<Plan> {
+    let control = Control::of(&setting.lab);
+    let building = workload::build(setting);
+    if running {
+        building.await?;
+    } else {
+        let mut first = plan(input, file, false, &[])?;
+        first
+            .units
+            .retain(|unit| !matches!(unit.component, Component::Producer | Component::Consumer));
+        first.apply(&control).await?;
+        building.await?;
+    }
+    let plan = plan(input, file, true, &[])?;
+    plan.apply(&control).await?;
+    Ok(plan)
+}
+
+fn is_unchanged(before: &[UnitStatus], after: &[UnitStatus]) -> bool {
+    let identity = |statuses: &[UnitStatus]| -> Vec<_> {
+        statuses
+            .iter()
+            .map(|status| (status.unit.name.clone(), status.pid, status.restarts))
+            .collect()
+    };
+    identity(before) == identity(after)
+}

@@ -1,0 +1,232 @@
+//! The command line: every command and flag, with the words that `--help` shows.
+
+use std::path::PathBuf;
+
+use blueprint::{Arrow, Component};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The lab: GitOps and observability that prove themselves.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    propagate_version = true
+)]
+pub struct Cli {
+    /// Directory of all labs' state [default: .lab beside the manifests]
+    #[arg(long, global = true, env = "LAB_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
+
+    /// Name of the lab; labs of different names run side by side
+    #[arg(long, global = true, env = "LAB_NAME", default_value = "default", value_parser = lab_name)]
+    pub name: String,
+
+    #[command(flatten)]
+    pub color: Color,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to colour output.
+#[derive(Debug, Args)]
+pub struct Color {
+    /// Colour the output
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: When,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Makes the choice hold for everything that is printed.
+    pub fn write_global(&self) {
+        match self.color {
+            // Honours NO_COLOR and asks whether the stream is a terminal.
+            When::Auto => anstream::ColorChoice::Auto,
+            When::Always => anstream::ColorChoice::Always,
+            When::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring the lab up and prove its arrows
+    Bootstrap(Bootstrap),
+    /// Show each component with its state, version and URL
+    Status(Status),
+    /// Show what a component wrote
+    Logs(Logs),
+    /// Show the lab's generated user names and passwords
+    Credentials,
+    /// Take a CPU profile of the producer or the consumer, and draw it as a flame graph
+    Profile(Profile),
+    /// Prove the arrows of the diagrams on the running lab
+    Verify(Verify),
+    /// Look at this machine: what the lab needs, what is missing, what is in the way
+    Doctor(Doctor),
+    /// Run all tests and lints
+    Test(Test),
+    /// End the lab and prove that nothing of it runs
+    Down(Down),
+    /// Write a completion script for a shell
+    Completions(Completions),
+    /// Own the lab's processes; started by bootstrap
+    #[command(hide = true)]
+    Supervise,
+}
+
+/// What runs the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineKind {
+    /// Plain processes on this machine
+    Host,
+}
+
+/// Arguments of `bootstrap`.
+#[derive(Debug, Args)]
+pub struct Bootstrap {
+    /// What runs the lab
+    #[arg(long, default_value = "host")]
+    pub engine: EngineKind,
+    /// Install missing Debian packages
+    #[arg(long)]
+    pub install: bool,
+    /// Show how long each component took to become ready
+    #[arg(long)]
+    pub timings: bool,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "watch")]
+    pub json: bool,
+    /// Keep showing state, message rates, latencies, queue depth and firing alerts
+    #[arg(long, short)]
+    pub watch: bool,
+}
+
+/// Arguments of `logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// The component
+    pub component: Component,
+    /// Keep showing what it writes
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
+/// Arguments of `profile`.
+#[derive(Debug, Args)]
+pub struct Profile {
+    /// producer or consumer
+    #[arg(value_parser = workload)]
+    pub component: Component,
+    /// How long to sample
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=120))]
+    pub seconds: u32,
+    /// Directory for the profile (.pb.gz) and the flame graph (.svg)
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub output: PathBuf,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Only this arrow; may be given again [default: all]
+    #[arg(long = "arrow", value_name = "ID")]
+    pub arrows: Vec<Arrow>,
+    /// Break each arrow on purpose, demand that its probe goes red, heal it, demand green
+    #[arg(long)]
+    pub falsify: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Write a JUnit report
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write the diagrams with each arrow coloured by its state, as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub mermaid: Option<PathBuf>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Install the Debian packages that the tests run against
+    #[arg(long)]
+    pub install: bool,
+}
+
+/// Arguments of `down`.
+#[derive(Debug, Args)]
+pub struct Down {
+    /// Remove the lab's state too: data, logs, passwords
+    #[arg(long)]
+    pub purge: bool,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// A lab's name becomes a directory.
+fn lab_name(name: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !name.is_empty() && name.len() <= 40 && name.chars().all(allowed) && !name.starts_with('-') {
+        return Ok(name.to_owned());
+    }
+    Err(
+        "a lab's name has 1 to 40 characters of a-z, 0-9 and -, and does not start with -"
+            .to_owned(),
+    )
+}
+
+fn workload(name: &str) -> Result<Component, String> {
+    match name.parse() {
+        Ok(component @ (Component::Producer | Component::Consumer)) => Ok(component),
+        Ok(_) | Err(_) => Err("only producer and consumer have profiles".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_lab_name_cannot_leave_its_directory() {
+        for bad in ["", "..", "a/b", "-x", "Lab", &"x".repeat(41)] {
+            assert!(lab_name(bad).is_err(), "{bad}");
+        }
+        assert_eq!(lab_name("team-2").as_deref(), Ok("team-2"));
+    }
+}

@@ -1,0 +1,113 @@
+//! Exit codes, and the one place where an error is printed.
+
+use std::{error::Error, fmt, process::ExitCode};
+
+use anstream::eprintln;
+use anstyle::{AnsiColor, Style};
+use host::HostError;
+
+/// What the exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All that was asked holds.
+    Holds = 0,
+    /// Something unexpected failed.
+    Unexpected = 1,
+    /// Something that the command needs is missing on this machine.
+    Missing = 3,
+    /// A check is false: an arrow is broken, a test failed.
+    False = 4,
+    /// What was waited for did not come.
+    GaveUp = 5,
+    /// Interrupted with Ctrl-C, as shells report it.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A failure with its exit code and the next step, for failures that no library knows of.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    what: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with this exit code.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self {
+            exit,
+            what: what.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds what to do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl Error for Failure {}
+
+/// Prints an error with its causes and what to do next, and gives its exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    let cyan = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
+    eprintln!("{red}error:{red:#} {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+    let (exit, hint) = verdict(error);
+    if let Some(hint) = hint {
+        eprintln!("{cyan}hint:{cyan:#} {hint}");
+    }
+    exit.into()
+}
+
+fn verdict(error: &anyhow::Error) -> (Exit, Option<String>) {
+    for cause in error.chain() {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return (failure.exit, failure.hint.clone());
+        }
+        if let Some(error) = cause.downcast_ref::<HostError>() {
+            let exit = match error {
+                HostError::MissingProgram { .. } | HostError::NotRunning { .. } => Exit::Missing,
+                HostError::SupervisorSilent { .. } | HostError::Survivors { .. } => Exit::GaveUp,
+                _ => Exit::Unexpected,
+            };
+            return (exit, error.hint());
+        }
+    }
+    (Exit::Unexpected, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn the_hint_and_the_code_come_from_the_depth_of_the_chain() {
+        let failure = Failure::new(Exit::GaveUp, "rabbitmq is not ready").hint("look at its logs");
+        let error = Err::<(), _>(failure)
+            .context("cannot bring the lab up")
+            .unwrap_err();
+        let (exit, hint) = verdict(&error);
+        assert_eq!(exit, Exit::GaveUp);
+        assert_eq!(hint.as_deref(), Some("look at its logs"));
+    }
+}

@@ -1,0 +1,71 @@
+//! Where this command works: the workspace or installation it belongs to, and the lab it means.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use host::{HostEngine, Lab, PlanInput, Programs};
+
+/// The paths of one invocation.
+#[derive(Debug)]
+pub struct Setting {
+    /// The lab that the command is about.
+    pub lab: Lab,
+    /// The directory that holds `manifests/`: the workspace this program was built from, or where it is installed.
+    pub root: PathBuf,
+    /// Whether `root` is a workspace, whose workload is built by cargo.
+    pub is_workspace: bool,
+    /// The directory of this program, in which the workload's programs lie too.
+    pub programs: PathBuf,
+    /// The directory of all labs.
+    pub state: PathBuf,
+}
+
+impl Setting {
+    /// Finds out where this program belongs.
+    pub fn new(state: Option<PathBuf>, name: String) -> anyhow::Result<Self> {
+        let program = env::current_exe().context("cannot find this program's own path")?;
+        let programs = program
+            .parent()
+            .context("this program has no directory")?
+            .to_owned();
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        let (root, is_workspace) = match workspace {
+            Some(root) if root.join("manifests").is_dir() => (root.to_owned(), true),
+            _ => (programs.join("../share/lab"), false),
+        };
+        let state = match state {
+            Some(state) => std::path::absolute(&state)
+                .with_context(|| format!("cannot use {} for state", state.display()))?,
+            None if is_workspace => root.join(".lab"),
+            None => env::current_dir()
+                .context("cannot find the current directory")?
+                .join(".lab"),
+        };
+        Ok(Self {
+            lab: Lab::at(&state, &name),
+            root,
+            is_workspace,
+            programs,
+            state,
+        })
+    }
+
+    /// What a plan of the lab is made from.
+    pub fn plan_input(&self) -> PlanInput {
+        PlanInput {
+            lab: self.lab.clone(),
+            manifests: self.root.join("manifests"),
+            programs: Programs::on_this_machine(),
+            producer: self.programs.join("producer"),
+            consumer: self.programs.join("consumer"),
+        }
+    }
+
+    /// The engine of the lab, which must have been bootstrapped.
+    pub fn engine(&self) -> anyhow::Result<HostEngine> {
+        Ok(HostEngine::new(self.plan_input())?)
+    }
+}

@@ -1,0 +1,12 @@
+//! `supervise`: the process that bootstrap leaves behind. It writes to the lab's `supervisor.log`.
+
+use host::supervisor;
+
+use crate::{failure::Exit, setting::Setting};
+
+/// Runs the supervisor until it is asked to shut down.
+pub async fn run(setting: &Setting) -> anyhow::Result<Exit> {
+    let file = setting.lab.load_or_create()?;
+    supervisor::run(setting.lab.clone(), file.instance).await?;
+    Ok(Exit::Holds)
+}
