@@ -59,6 +59,11 @@ impl DuplicateLedger {
             self.handled.entry(producer).or_default().insert(sequence);
         }
     }
+
+    /// Lays everything out of hand, not handled: the channel is gone that it was delivered over.
+    pub fn lay_down_all(&mut self) {
+        self.in_hand.clear();
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! records may miss after a power failure. A half-written last line is cut off when the journal is opened.
 
 use std::{
-    fmt::Write as _,
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     ops::RangeInclusive,

@@ -1,0 +1,30 @@
+//! What the producer and the consumer share as services: settings, start, readiness, stop signals, exit codes.
+//!
+//! It stands between `messaging`, which knows no command line and no telemetry, and the two thin binaries.
+
+mod admin;
+mod arguments;
+mod failure;
+mod problems;
+mod signals;
+
+pub use admin::Admin;
+pub use arguments::{BrokerArguments, ServiceArguments, parse};
+pub use failure::{Exit, Failure, exit};
+pub use problems::{Duration, Problems};
+pub use signals::stop_on_signal;
+
+/// The runtime of a service: one thread for its messages, one for whoever asks meanwhile.
+///
+/// More threads than that would idle; with a single one a profile or a scrape would stop the messages.
+///
+/// # Errors
+///
+/// The system gives no threads.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::Runtime)
+}
