@@ -147,7 +147,8 @@ impl Programs {
         Self::in_path(&path)
     }
 
-    fn in_path(path: &OsStr) -> Self {
+    /// Looks for every program in a list of directories in the form of `PATH`.
+    pub fn in_path(path: &OsStr) -> Self {
         let mut programs = Self::default();
         let found: Vec<_> = std::thread::scope(|scope| {
             // Some programs take a second to say their version, so they are asked side by side.
