@@ -1,0 +1,29 @@
+//! The blackbox exporter's own interface: probe this target, as Prometheus asks it to.
+//!
+//! Source: prometheus/blackbox_exporter, `README.md`.
+
+use super::{ClientError, Endpoint, exposition};
+
+/// How Prometheus tells the exporter to give up; the exporter does so half a second earlier.
+const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
+/// Less than our own bound for a request, so that a service that hangs is not taken for an exporter that hangs.
+const TIMEOUT_SECONDS: &str = "2.5";
+
+/// The blackbox exporter.
+#[derive(Clone, Debug)]
+pub(crate) struct Blackbox(pub(crate) Endpoint);
+
+impl Blackbox {
+    /// Whether the probe that this query asks for (`module=…&target=…`) succeeds.
+    pub(crate) async fn probe(&self, query: &str) -> Result<bool, ClientError> {
+        let answer = self
+            .0
+            .get(&format!("/probe?{query}"))
+            .with(|request| request.header(TIMEOUT_HEADER, TIMEOUT_SECONDS))
+            .success()
+            .await?;
+        let success = exposition::value(&answer.text(), "probe_success")
+            .ok_or_else(|| answer.unexpected("no probe_success"))?;
+        Ok(success == 1.0)
+    }
+}
