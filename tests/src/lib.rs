@@ -1,1 +1,4 @@
-//! TODO
+//! What the end-to-end tests and the tests of the configuration share.
+
+pub mod config;
+pub mod require;
