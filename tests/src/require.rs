@@ -45,6 +45,10 @@ pub fn any_program(test: &str, names: &[&str]) -> Option<PathBuf> {
     found
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "the line stands beside the test in the harness' output"
+)]
 fn skip(test: &str, reason: &str) {
     let all_required = env::var("LAB_REQUIRE").is_ok_and(|value| value == "all");
     assert!(!all_required, "{test}: {reason}, and LAB_REQUIRE=all");
