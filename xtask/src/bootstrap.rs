@@ -18,7 +18,9 @@ use blueprint::Component;
 use host::{
     Control, HostError, Lab, LabFile, Plan, PlanInput, Request, UnitStatus, end_leftovers, plan,
 };
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
+use verify::Presence;
 
 use crate::{
     cli,
@@ -56,7 +58,7 @@ pub async fn run(setting: &Setting, arguments: cli::Bootstrap) -> anyhow::Result
 
 async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Result<String> {
     let cli::EngineKind::Host = arguments.engine;
-    let started = Instant::now();
+    let (started, begin) = (Instant::now(), Timestamp::now());
     let _change = setting.lab.lock_for_change()?;
     let mut file = setting.lab.load_or_create()?;
     let mut input = setting.plan_input();
@@ -79,6 +81,7 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
         recover(&setting.lab, &file).await?;
         start_supervisor(&setting.lab, &file, setting).await?;
     }
+    let is_first_loki = !setting.lab.data(Component::Loki).exists();
     let plan = build_and_apply(setting, &input, &mut file, running.is_some()).await?;
     for moved in plan.ports.moved(&input.components()) {
         eprintln!(
@@ -86,9 +89,12 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
             moved.owner, moved.actual, moved.preferred
         );
     }
-    let after = wait::until_ready(&control).await?;
+    let mut after = wait::until_ready(&control).await?;
+    if is_first_loki && input.presence(Component::Loki) == Presence::Present {
+        after = store_delete_request(setting, &control).await?;
+    }
     if arguments.timings {
-        print!("{}", boot_chart::draw(&after));
+        print!("{}", boot_chart::draw(&after, begin));
     }
     let took = started.elapsed().as_secs_f64();
     Ok(if plan.reload.is_empty() && is_unchanged(&before, &after) {
@@ -99,6 +105,26 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
     } else {
         format!("The lab `{}` is up after {took:.1} s.", setting.lab.name())
     })
+}
+
+/// Loki uploads its delete requests every five minutes and when it stops. One request and one orderly restart put the
+/// first of them into its bucket, so that the first verification of a lab need not wait that long for it.
+async fn store_delete_request(
+    setting: &Setting,
+    control: &Control,
+) -> anyhow::Result<Vec<UnitStatus>> {
+    verify::leave_delete_request(&setting.engine()?)
+        .await
+        .map_err(|reason| {
+            Failure::new(
+                Exit::Unexpected,
+                format!("Loki takes no delete request: {reason}"),
+            )
+        })?;
+    let component = Component::Loki;
+    control.ask(&Request::Stop { component }).await?;
+    control.ask(&Request::Start { component }).await?;
+    wait::until_ready(control).await
 }
 
 /// Names every missing program at once, not the first.

@@ -18,67 +18,82 @@ pub struct Progress {
 struct Item {
     bar: ProgressBar,
     line: String,
-    finished: bool,
 }
 
-impl Progress {
-    /// Starts without items.
-    pub fn new() -> Self {
+impl Default for Progress {
+    fn default() -> Self {
         Self {
             bars: MultiProgress::new(),
             items: BTreeMap::new(),
             is_terminal: std::io::stderr().is_terminal(),
         }
     }
+}
+
+impl Progress {
+    /// Shows an item of which there is nothing to say yet; elsewhere than on a terminal it stays unsaid.
+    pub fn begin(&mut self, name: &str) {
+        self.item(name);
+    }
 
     /// Says what an item is doing.
     pub fn update(&mut self, name: &str, line: &str) {
-        self.show(name, line, false);
+        if self.say(name, line) {
+            self.item(name).bar.set_message(line.to_owned());
+        }
     }
 
     /// Says that an item is done.
     pub fn finish(&mut self, name: &str, line: &str) {
-        self.show(name, line, true);
+        if self.say(name, line) {
+            self.item(name).bar.finish_with_message(line.to_owned());
+        }
     }
 
-    fn show(&mut self, name: &str, line: &str, finished: bool) {
-        if let Some(item) = self.items.get_mut(name) {
-            if item.line == line && item.finished == finished {
-                return;
-            }
-            line.clone_into(&mut item.line);
-            item.finished = finished;
-        } else {
-            let item = Item {
-                bar: self.bar(name),
-                line: line.to_owned(),
-                finished,
-            };
-            self.items.insert(name.to_owned(), item);
+    /// Takes an item away.
+    pub fn drop_item(&mut self, name: &str) {
+        if let Some(item) = self.items.remove(name) {
+            item.bar.finish_and_clear();
         }
-        if !self.is_terminal {
-            eprintln!("{name:<16} {line}");
-            return;
+    }
+
+    /// Notes the line; returns whether it is news.
+    fn say(&mut self, name: &str, line: &str) -> bool {
+        let is_terminal = self.is_terminal;
+        let item = self.item(name);
+        if item.line == line {
+            return false;
         }
-        if let Some(item) = self.items.get(name) {
-            if finished {
-                item.bar.finish_with_message(line.to_owned());
+        line.clone_into(&mut item.line);
+        if !is_terminal {
+            eprintln!("{name:<32} {line}");
+        }
+        true
+    }
+
+    fn item(&mut self, name: &str) -> &mut Item {
+        let Self {
+            bars,
+            items,
+            is_terminal,
+        } = self;
+        items.entry(name.to_owned()).or_insert_with(|| Item {
+            bar: if *is_terminal {
+                spinner(bars, name)
             } else {
-                item.bar.set_message(line.to_owned());
-            }
-        }
+                ProgressBar::hidden()
+            },
+            line: String::new(),
+        })
     }
+}
 
-    fn bar(&self, name: &str) -> ProgressBar {
-        if !self.is_terminal {
-            return ProgressBar::hidden();
-        }
-        let bar = self.bars.add(ProgressBar::new_spinner());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:<16} {wide_msg}") {
-            bar.set_style(style.tick_strings(&["|", "/", "-", "\\", "+"]));
-        }
-        bar.set_prefix(name.to_owned());
-        bar.enable_steady_tick(TICK);
-        bar
+fn spinner(bars: &MultiProgress, name: &str) -> ProgressBar {
+    let bar = bars.add(ProgressBar::new_spinner());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:<32} {wide_msg}") {
+        bar.set_style(style.tick_strings(&["|", "/", "-", "\\", "+"]));
     }
+    bar.set_prefix(name.to_owned());
+    bar.enable_steady_tick(TICK);
+    bar
 }

@@ -53,7 +53,7 @@ pub async fn run(setting: &Setting, arguments: cli::Status) -> anyhow::Result<Ex
 
 /// Each component with its state, version and URL, as a table.
 pub async fn table(setting: &Setting) -> anyhow::Result<String> {
-    let mut table = Rows::new(["COMPONENT", "STATE", "VERSION", "URL", ""]);
+    let mut table = Rows::new(["COMPONENT", "STATE", "VERSION", "URL", "REASON"]);
     for row in rows(setting).await? {
         let color = match row.state.as_str() {
             "ready" => Some(AnsiColor::Green),

@@ -69,7 +69,7 @@ pub(crate) fn render(site: &Site, component: Component) -> Result<Rendered, Host
         Component::Promtail => promtail::render(site),
         Component::Pyroscope => pyroscope::render(site),
         Component::Rabbitmq => rabbitmq::render(site),
-        Component::Producer | Component::Consumer => Ok(workload::render(site, component)),
+        Component::Producer | Component::Consumer => workload::render(site, component),
         Component::Argocd | Component::MetricsServer | Component::KubeStateMetrics => {
             Ok(Rendered::default())
         }

@@ -58,7 +58,8 @@ impl PlanInput {
         if KUBERNETES_ONLY.contains(&component) {
             return Presence::Absent {
                 reason: "the host engine has no Kubernetes".to_owned(),
-                remedy: "use a cluster: `cargo xtask bootstrap --engine kind`".to_owned(),
+                remedy: "it exists on Kubernetes only; no program of this machine brings it"
+                    .to_owned(),
             };
         }
         if let Some(missing) = self.programs.missing(component) {

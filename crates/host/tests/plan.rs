@@ -1,5 +1,7 @@
 //! The plan rendered from the repository's own `manifests/`, and what is said when they are wrong.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     net::TcpListener,

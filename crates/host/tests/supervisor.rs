@@ -1,5 +1,7 @@
 //! The supervisor with real processes: order, restarts, logs, and that ending a unit ends all that it made.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, TcpListener},

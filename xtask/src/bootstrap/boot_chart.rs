@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use host::UnitStatus;
+use jiff::Timestamp;
 
 /// Width of the chart in characters.
 const WIDTH: f64 = 48.0;
 
-/// One unit's interval in seconds since the first start.
+/// One unit's interval in seconds since bootstrap began.
 #[derive(Debug, PartialEq)]
 struct Bar {
     name: String,
@@ -15,14 +16,10 @@ struct Bar {
     ready: f64,
 }
 
-/// The chart as text: dots while a unit waits for others, bars while it starts.
-pub fn draw(units: &[UnitStatus]) -> String {
-    let first = units.iter().filter_map(|status| status.started_at).min();
-    let Some(first) = first else {
-        return String::new();
-    };
-    let since = |time: jiff::Timestamp| time.duration_since(first).as_secs_f64();
-    let bars = units
+/// The chart of the units that were started since `begin`: dots until a unit was started, a bar until it was ready.
+pub fn draw(units: &[UnitStatus], begin: Timestamp) -> String {
+    let since = |time: Timestamp| time.duration_since(begin).as_secs_f64();
+    let bars: Vec<_> = units
         .iter()
         .filter_map(|status| {
             Some(Bar {
@@ -31,7 +28,11 @@ pub fn draw(units: &[UnitStatus]) -> String {
                 ready: since(status.ready_at?),
             })
         })
+        .filter(|bar| bar.start >= 0.0)
         .collect();
+    if bars.is_empty() {
+        return "No unit was started.\n".to_owned();
+    }
     chart(bars)
 }
 

@@ -21,7 +21,7 @@ const RESTARTS: u32 = 5;
 
 /// Waits until every unit has said that it is ready.
 pub async fn until_ready(control: &Control) -> anyhow::Result<Vec<UnitStatus>> {
-    let mut progress = Progress::new();
+    let mut progress = Progress::default();
     let started = Instant::now();
     loop {
         let units = control.ask(&Request::Status).await?;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use blueprint::{Account, Component};
 
 use super::{Rendered, Site, url};
-use crate::{Readiness, Unit, secrets};
+use crate::{HostError, Readiness, Unit, secrets};
 
 /// Messages per second: enough for a profiler to see work, little enough not to be noticed on a laptop.
 const RATE: u32 = 100;
 
-pub(super) fn render(site: &Site, component: Component) -> Rendered {
+pub(super) fn render(site: &Site, component: Component) -> Result<Rendered, HostError> {
     let ports = site.ports_seen_by(component);
     let admin = site.port(component, "admin");
     let account = if component == Component::Producer {
@@ -18,7 +18,7 @@ pub(super) fn render(site: &Site, component: Component) -> Rendered {
     } else {
         Account::RabbitmqConsumer
     };
-    let data = site.input.lab.data(component);
+    let data = site.data(component)?;
     let mut environment = vec![
         ("LAB_BROKER_HOST", "127.0.0.1".to_owned()),
         (
@@ -44,7 +44,7 @@ pub(super) fn render(site: &Site, component: Component) -> Rendered {
         let server = url(ports.of(Component::Pyroscope, "http"), "");
         environment.push(("LAB_PYROSCOPE_URL", server));
     }
-    Unit {
+    Ok(Unit {
         environment: environment
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
@@ -55,5 +55,5 @@ pub(super) fn render(site: &Site, component: Component) -> Rendered {
         stop_grace: Duration::from_secs(20),
         ..site.unit(component)
     }
-    .into()
+    .into())
 }

@@ -1,6 +1,9 @@
 //! Carries a process's output into its CRI log and remembers its last words.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
@@ -9,23 +12,29 @@ use tokio::{
 
 use crate::cri::{CriLog, Stream};
 
-/// The last line that a process wrote, for the report of why it ended.
+/// An error and its hint are two lines.
+const KEPT: usize = 2;
+
+/// The last lines that a process wrote, for the report of why it ended.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LastWords(Arc<Mutex<String>>);
+pub(super) struct LastWords(Arc<Mutex<VecDeque<String>>>);
 
 impl LastWords {
     pub(super) fn get(&self) -> String {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().cloned().collect::<Vec<_>>().join("; ")
     }
 
     fn set(&self, line: &[u8]) {
         let line = String::from_utf8_lossy(line).trim().to_owned();
-        if !line.is_empty() {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = line;
+        if line.is_empty() {
+            return;
         }
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == KEPT {
+            lines.pop_front();
+        }
+        lines.push_back(line);
     }
 }
 
