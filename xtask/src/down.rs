@@ -45,7 +45,12 @@ pub async fn run(setting: &Setting, arguments: cli::Down) -> anyhow::Result<Exit
         // The identity of an older or damaged lab is enough to end it, and purging it was asked for.
         Err(error) if arguments.purge => match salvage_instance(lab) {
             Some(instance) => end(lab, instance).await?,
-            None => eprintln!("warning: {error}; its processes cannot be told apart"),
+            None => {
+                eprintln!(
+                    "warning: {error}; only its supervisor can be asked to end its processes"
+                );
+                shut_down(lab).await?;
+            }
         },
         Err(error) => return Err(error.into()),
     }
@@ -58,17 +63,7 @@ pub async fn run(setting: &Setting, arguments: cli::Down) -> anyhow::Result<Exit
 }
 
 async fn end(lab: &Lab, instance: Uuid) -> anyhow::Result<()> {
-    let control = Control::of(lab);
-    let units = control.ask(&Request::Status).await.unwrap_or_default();
-    if !units.is_empty() {
-        eprintln!("Ending {} units; the workload drains first.", units.len());
-    }
-    match control.ask(&Request::Shutdown).await {
-        Ok(_) => supervisor_gone(lab).await?,
-        // Without a supervisor, or with one that does not answer, the processes are found by their mark.
-        Err(HostError::NotRunning { .. } | HostError::Refused { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
+    shut_down(lab).await?;
     let ended = end_leftovers(instance).await?;
     if !ended.is_empty() {
         let names: Vec<_> = ended.iter().map(ToString::to_string).collect();
@@ -80,6 +75,21 @@ async fn end(lab: &Lab, instance: Uuid) -> anyhow::Result<()> {
     }
     eprintln!("No process of the lab `{}` is left.", lab.name());
     Ok(())
+}
+
+/// Asks the supervisor to end all units and itself. Without a supervisor, or with one that does not answer, the
+/// processes are found by their mark.
+async fn shut_down(lab: &Lab) -> anyhow::Result<()> {
+    let control = Control::of(lab);
+    let units = control.ask(&Request::Status).await.unwrap_or_default();
+    if !units.is_empty() {
+        eprintln!("Ending {} units; the workload drains first.", units.len());
+    }
+    match control.ask(&Request::Shutdown).await {
+        Ok(_) => supervisor_gone(lab).await,
+        Err(HostError::NotRunning { .. } | HostError::Refused { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn supervisor_gone(lab: &Lab) -> anyhow::Result<()> {

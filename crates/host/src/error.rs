@@ -1,6 +1,10 @@
 //! What can go wrong in the host engine, and what to do about it.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// A failure of the host engine. Each message speaks for its own level; [`HostError::hint`] says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -125,10 +129,8 @@ impl HostError {
                     path.display()
                 ))
             }
-            Self::Version { .. } => Some(
-                "end and remove that lab with `cargo xtask down --purge`, then bootstrap again"
-                    .to_owned(),
-            ),
+            Self::Version { path, .. } => Some(purge(path)),
+            Self::Malformed { path, .. } if path.ends_with("lab.json") => path.parent().map(purge),
             Self::Busy { .. } => Some("wait for it to end, or end it with Ctrl-C".to_owned()),
             Self::MissingProgram { remedy, .. } => Some(remedy.clone()),
             Self::NoPort { .. } => {
@@ -146,4 +148,12 @@ impl HostError {
             | Self::ObjectStore { .. } => None,
         }
     }
+}
+
+/// How to be rid of a lab whose state cannot be used; its directory has its name.
+fn purge(lab: &Path) -> String {
+    let name = lab.file_name().unwrap_or_default().to_string_lossy();
+    format!(
+        "end and remove that lab with `cargo xtask down --purge --name {name}`, then bootstrap again"
+    )
 }

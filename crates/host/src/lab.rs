@@ -296,7 +296,12 @@ mod tests {
                 ..
             }
         ));
-        assert!(error.hint().unwrap().contains("down --purge"));
+        assert!(
+            error
+                .hint()
+                .unwrap()
+                .contains("down --purge --name default")
+        );
     }
 
     #[test]
