@@ -3,6 +3,8 @@
 pub(crate) mod admin;
 pub(crate) mod alertmanager;
 pub(crate) mod blackbox;
+#[cfg(test)]
+mod canned;
 pub(crate) mod exposition;
 pub(crate) mod grafana;
 pub(crate) mod loki;

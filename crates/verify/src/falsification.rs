@@ -1,9 +1,9 @@
 //! Each arrow is broken on purpose and its probe has to notice: a check that cannot fail proves nothing.
 //!
 //! For each arrow in turn: the probe has to be green, the sabotage is put in place, the probe has to go red, the sabotage
-//! is undone whatever happened, the probe has to go green again. Red means that the probe waited for several times as
-//! long as it had needed before, and longer than anything that was merely restarted needs, and saw nothing: the same
-//! probe, with the same demands, in a lab that differs by the sabotage alone.
+//! is undone whatever happened, the probe has to go green again. Red means that the probe waited for as long as a lab in
+//! order needs at worst, by its cadence and by what was measured just before, and saw nothing: the same probe, with the
+//! same demands, in a lab that differs by the sabotage alone.
 
 mod in_place;
 mod sabotage;
@@ -13,19 +13,16 @@ use std::time::Duration;
 use blueprint::Arrow;
 use in_place::InPlace;
 use jiff::Timestamp;
-use messaging::tracer::TracerKind;
 use reqwest::Client;
 use sabotage::Sabotage;
 use tokio::time::{Instant, sleep};
 
 use crate::{
     client,
-    context::Context,
-    dead_letters,
     engine::Engine,
     finding::{Finding, Probed},
     observer::{Observer, Phase},
-    probe::absence,
+    probe::{absence, cadence},
     report::{ArrowReport, Falsification, Outcome, Report},
     tracers::Tracers,
     verification::{Options, Question, bound, milliseconds},
@@ -36,9 +33,6 @@ const RED_BOUND: Duration = Duration::from_secs(60);
 
 /// Within this time an arrow has to be whole again.
 const GREEN_BOUND: Duration = Duration::from_secs(120);
-
-/// A probe is not believed to be red sooner: a component that was merely restarted is scraped again after 5 s.
-const RED_FLOOR: Duration = Duration::from_secs(6);
 
 /// The pause before a probe is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -117,23 +111,22 @@ impl Trial<'_> {
 
         phase(Phase::Baseline);
         let started = Instant::now();
-        let baseline = self.ask(self.patience, &Tracers::default()).await;
+        let baseline = self.ask(self.patience).await;
         if baseline.is_err() {
             let reason = "it was broken before anything was done to it";
             return (baseline.into(), not_falsified(reason));
         }
-        let red_patience = red_patience(started.elapsed(), self.patience);
+        let red_patience = red_patience(self.arrow, started.elapsed());
 
         phase(Phase::Injecting);
         let mut in_place = match InPlace::prepare(self.engine, sabotage).await {
             Ok(in_place) => in_place,
             Err(finding) => return (baseline.into(), cannot("prepared", sabotage, &finding)),
         };
-        let poison = Tracers::default();
         let red = match in_place.inject().await {
             Ok(()) => {
                 phase(Phase::WaitingForRed);
-                Ok(self.red(red_patience, &poison).await)
+                Ok(self.red(red_patience).await)
             }
             Err(finding) => Err(finding),
         };
@@ -150,28 +143,25 @@ impl Trial<'_> {
 
         phase(Phase::WaitingForGreen);
         let green = self.green().await;
-        self.bury(&poison).await;
         judge(sabotage, red, green)
     }
 
-    async fn ask(&self, bound: Duration, tracers: &Tracers) -> Probed {
+    /// Asks anew, with tracer messages of its own.
+    async fn ask(&self, bound: Duration) -> Probed {
         let question = Question {
             engine: self.engine,
             http: self.http,
             bound,
             fresh: true,
         };
-        question.ask(self.arrow, tracers).await
+        question.ask(self.arrow, &Tracers::default()).await
     }
 
-    /// Whether the probe goes red in time. The tracer messages of the red probe are in `sent`.
-    async fn red(&self, patience: Duration, sent: &Tracers) -> bool {
+    /// Whether the probe goes red in time.
+    async fn red(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + RED_BOUND;
-        let mut first = Some(sent);
         loop {
-            let further = Tracers::default();
-            let tracers = first.take().unwrap_or(&further);
-            if self.ask(patience, tracers).await.is_err() {
+            if self.ask(patience).await.is_err() {
                 return true;
             }
             if Instant::now() >= deadline {
@@ -186,36 +176,24 @@ impl Trial<'_> {
         let deadline = Instant::now() + GREEN_BOUND;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let probed = self.ask(self.patience.min(left), &Tracers::default()).await;
+            let probed = self.ask(self.patience.min(left)).await;
             if probed.is_ok() || Instant::now() >= deadline {
                 return probed;
             }
             sleep(PAUSE).await;
         }
     }
-
-    /// Takes the poison message that could not reach the dead letters out of them, where it has arrived by now: a lab
-    /// in order has none there.
-    async fn bury(&self, tracers: &Tracers) {
-        let Some(sent) = tracers.already_sent(TracerKind::Poison) else {
-            return;
-        };
-        let context = Context {
-            engine: self.engine,
-            http: self.http,
-            tracers,
-            started_at: Timestamp::now(),
-            deadline: Instant::now() + self.patience,
-            fresh: true,
-        };
-        // The arrow has been judged; a message that stays is seen by whoever looks into the queue.
-        let _ = dead_letters::holds(&context, sent.message_id).await;
-    }
 }
 
-/// How long a probe has to wait in vain before it is red.
-fn red_patience(baseline: Duration, patience: Duration) -> Duration {
-    (baseline * 3).max(RED_FLOOR).min(patience.max(RED_FLOOR))
+/// How long a probe has to wait in vain before it is red: as long as a lab in order needs at worst, and longer where
+/// this one was seen to need longer.
+fn red_patience(arrow: Arrow, baseline: Duration) -> Duration {
+    let cadence = cadence(arrow);
+    if baseline < cadence {
+        cadence
+    } else {
+        baseline * 2
+    }
 }
 
 fn cannot(action: &str, sabotage: Sabotage, finding: &Finding) -> Falsification {

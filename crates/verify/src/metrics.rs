@@ -14,7 +14,7 @@ use crate::{
     engine::NodeFacts,
     finding::{Finding, Probed},
     poll,
-    scrape::scraped,
+    scrape::{recent, scraped},
     workload::START,
 };
 
@@ -150,8 +150,9 @@ pub(crate) async fn blackbox_to_prometheus(context: &Context<'_>) -> Probed {
         context.deadline,
         async || {
             let targets = declared(prometheus.targets(SERVICES).await?)?;
+            let selector = format!("probe_success{{job=\"{SERVICES}\"}}");
             let probes = prometheus
-                .query(&format!("probe_success{{job=\"{SERVICES}\"}}"), None)
+                .query(&recent(&selector, targets[0].interval()), None)
                 .await?;
             all_successful(&targets, &probes)
         },

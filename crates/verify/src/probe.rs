@@ -75,6 +75,23 @@ pub(crate) fn patience(arrow: Arrow) -> Duration {
     }
 }
 
+/// How long the content that the probe waits for takes at worst in a lab in order, because something comes only every so
+/// often. Nothing can be called missing sooner.
+pub(crate) fn cadence(arrow: Arrow) -> Duration {
+    /// A scrape every 5 s, also of a component that was just restarted.
+    const SCRAPED: Duration = Duration::from_secs(6);
+    /// The agent pushes every 10 s, and the first push may cover 10 s that began before the question.
+    const PUSHED: Duration = Duration::from_secs(24);
+    /// Prometheus sends a firing alert again at every evaluation, or at every second one.
+    const SENT: Duration = Duration::from_secs(12);
+
+    match arrow {
+        Arrow::ProducerToPyroscope | Arrow::ConsumerToPyroscope => PUSHED,
+        Arrow::PrometheusToAlertmanager => SENT,
+        _ => SCRAPED,
+    }
+}
+
 /// The components that have to be there for the probe: both ends, and what the evidence passes on its way.
 fn needs(arrow: Arrow) -> Vec<Component> {
     use Component::*;
@@ -105,21 +122,15 @@ fn needs(arrow: Arrow) -> Vec<Component> {
     needs
 }
 
-/// Why the arrow does not exist in this engine or on this machine, if it does not.
+/// Why the arrow does not exist in this engine or on this machine, if it does not. Of several absent components the first
+/// is told; each other one is the first of another arrow.
 pub(crate) fn absence(arrow: Arrow, engine: &dyn Engine) -> Option<Finding> {
-    let mut reasons: Vec<String> = Vec::new();
-    let mut remedies: Vec<String> = Vec::new();
-    for component in needs(arrow) {
-        if let Presence::Absent { reason, remedy } = engine.presence(component) {
-            if !reasons.contains(&reason) {
-                reasons.push(reason);
-            }
-            if !remedies.contains(&remedy) {
-                remedies.push(remedy);
-            }
-        }
-    }
-    (!reasons.is_empty()).then(|| Finding::new(reasons.join("; "), remedies.join("; ")))
+    needs(arrow)
+        .into_iter()
+        .find_map(|component| match engine.presence(component) {
+            Presence::Present => None,
+            Presence::Absent { reason, remedy } => Some(Finding { reason, remedy }),
+        })
 }
 
 #[cfg(test)]

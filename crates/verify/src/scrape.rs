@@ -126,6 +126,13 @@ fn compare(
     ))
 }
 
+/// The series of a selector whose newest sample is no older than three scrapes. Without that, Prometheus answers with
+/// samples of up to 5 minutes ago, of targets that it had before it was restarted.
+pub(crate) fn recent(selector: &str, interval: Duration) -> String {
+    let bound = (interval * INTERVALS).as_secs_f64();
+    format!("{selector} and time() - timestamp({selector}) <= {bound}")
+}
+
 /// How old the newest sample of `up` is, where it is 1 and no older than three scrapes.
 async fn fresh(prometheus: &Prometheus, component: Component) -> Result<SignedDuration, Finding> {
     let job = component.name();
@@ -136,51 +143,42 @@ async fn fresh(prometheus: &Prometheus, component: Component) -> Result<SignedDu
             "see manifests/prometheus/prometheus.yml and Prometheus' page /service-discovery",
         ));
     };
+    let selector = format!("up{{job=\"{job}\"}}");
     let up = prometheus
-        .query(&format!("up{{job=\"{job}\"}}"), None)
+        .query(&recent(&selector, target.interval()), None)
         .await?;
-    let at = prometheus
-        .query(&format!("max(timestamp(up{{job=\"{job}\"}}))"), None)
+    let newest = prometheus
+        .query(&format!("max(timestamp({selector}))"), None)
         .await?;
-    let newest = at.first().map(|series| series.value);
-    judge(component, &up, newest, Timestamp::now(), target.interval())
+    let newest = newest.first().map(|series| series.value);
+    judge(component, &up, newest, Timestamp::now())
 }
 
-/// The verdict over `up`: as many series as there are must be 1, and the newest sample must be recent.
+/// The verdict over the recent samples of `up` and the time of the newest one, recent or not.
 fn judge(
     component: Component,
     up: &[Series],
     newest_seconds: Option<f64>,
     now: Timestamp,
-    interval: Duration,
 ) -> Result<SignedDuration, Finding> {
-    if let Some(down) = up.iter().find(|series| series.value != 1.0) {
-        let instance = down.labels.get("instance").map_or("?", String::as_str);
-        return Err(Finding::new(
-            format!(
-                "Prometheus cannot scrape {component} at {instance}: up is {}",
-                down.value
-            ),
-            format!("see the job `{component}` on Prometheus' page /targets"),
-        ));
-    }
-    let (Some(newest), false) = (newest_seconds, up.is_empty()) else {
-        return Err(Finding::new(
-            format!("Prometheus has not scraped {component} yet"),
-            format!("see the job `{component}` on Prometheus' page /targets"),
-        ));
+    let page = format!("see the job `{component}` on Prometheus' page /targets");
+    let Some(newest) = newest_seconds else {
+        let reason = format!("Prometheus has not scraped {component} yet");
+        return Err(Finding::new(reason, page));
     };
     let age = now.as_duration() - SignedDuration::from_secs_f64(newest);
-    let bound = interval * INTERVALS;
-    if age > SignedDuration::try_from(bound).unwrap_or(SignedDuration::MAX) {
-        return Err(Finding::at(
-            Component::Prometheus,
-            format!(
-                "the newest sample of {component} is {:.1} s old; {INTERVALS} scrapes are {} s",
-                age.as_secs_f64(),
-                bound.as_secs()
-            ),
-        ));
+    if up.is_empty() {
+        let reason = format!(
+            "the newest sample of {component} is {:.1} s old, more than {INTERVALS} scrapes",
+            age.as_secs_f64()
+        );
+        return Err(Finding::new(reason, page));
+    }
+    if let Some(down) = up.iter().find(|series| series.value != 1.0) {
+        let instance = down.labels.get("instance").map_or("?", String::as_str);
+        let value = down.value;
+        let reason = format!("Prometheus cannot scrape {component} at {instance}: up is {value}");
+        return Err(Finding::new(reason, page));
     }
     Ok(age)
 }
@@ -191,8 +189,6 @@ mod tests {
 
     use super::*;
 
-    const INTERVAL: Duration = Duration::from_secs(5);
-
     fn up(value: f64) -> Series {
         Series {
             labels: BTreeMap::from([("instance".to_owned(), "127.0.0.1:9464".to_owned())]),
@@ -202,7 +198,7 @@ mod tests {
 
     fn verdict(up: &[Series], newest: Option<f64>) -> Result<SignedDuration, String> {
         let now = Timestamp::from_second(1_000).unwrap();
-        judge(Component::Producer, up, newest, now, INTERVAL).map_err(|finding| finding.reason)
+        judge(Component::Producer, up, newest, now).map_err(|finding| finding.reason)
     }
 
     #[test]
@@ -224,10 +220,18 @@ mod tests {
 
     #[test]
     fn an_old_sample_is_not_believed() {
-        let reason = verdict(&[up(1.0)], Some(984.0)).unwrap_err();
+        let reason = verdict(&[], Some(984.0)).unwrap_err();
         assert_eq!(
             reason,
-            "the newest sample of producer is 16.0 s old; 3 scrapes are 15 s"
+            "the newest sample of producer is 16.0 s old, more than 3 scrapes"
+        );
+    }
+
+    #[test]
+    fn recent_means_three_scrapes() {
+        assert_eq!(
+            recent("up{job=\"x\"}", Duration::from_secs(5)),
+            "up{job=\"x\"} and time() - timestamp(up{job=\"x\"}) <= 15"
         );
     }
 

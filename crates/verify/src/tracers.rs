@@ -27,20 +27,11 @@ impl Tracers {
         context: &Context<'_>,
         kind: TracerKind,
     ) -> Result<Sent, Finding> {
-        let cell = self.cell(kind);
-        cell.get_or_init(|| send(context, kind)).await.clone()
-    }
-
-    /// The tracer message of this kind, where one was sent.
-    pub(crate) fn already_sent(&self, kind: TracerKind) -> Option<&Sent> {
-        self.cell(kind).get()?.as_ref().ok()
-    }
-
-    fn cell(&self, kind: TracerKind) -> &OnceCell<Result<Sent, Finding>> {
-        match kind {
+        let cell = match kind {
             TracerKind::Normal => &self.normal,
             TracerKind::Poison => &self.poison,
-        }
+        };
+        cell.get_or_init(|| send(context, kind)).await.clone()
     }
 }
 

@@ -80,3 +80,36 @@ impl Consumer {
         Ok(self.0.get("/alerts").json::<Alerts>().await?.alerts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::canned::{serve, success};
+
+    #[tokio::test]
+    async fn a_message_that_was_not_consumed_is_no_error() {
+        let (endpoint, _requests) = serve("404 Not Found", "{\"error\":\"not seen\"}");
+        let received = Consumer(endpoint).received(Uuid::nil()).await;
+        assert_eq!(received.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_producer_that_is_not_connected_says_so() {
+        let (endpoint, requests) = serve("503 Service Unavailable", "{\"error\":\"no broker\"}");
+        let told = Producer(endpoint)
+            .send(TracerKind::Poison)
+            .await
+            .unwrap_err();
+        assert!(told.to_string().contains("no broker"), "{told}");
+        assert_eq!(requests.recv().unwrap(), "POST /tracer HTTP/1.1");
+    }
+
+    #[tokio::test]
+    async fn the_delivered_alerts_are_read() {
+        let body = r#"{"alerts":[{"alertname":"Watchdog","fingerprint":"448881ef475b9b26",
+            "received_at":"2026-11-24T00:31:12.800850992Z","receiver":"consumer","status":"firing"}]}"#;
+        let alerts = Consumer(success(body)).alerts().await.unwrap();
+        assert_eq!(alerts[0].alertname, "Watchdog");
+        assert_eq!(alerts[0].received_at.as_second(), 1_795_480_272);
+    }
+}

@@ -32,3 +32,27 @@ impl Alertmanager {
             .collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::canned::success;
+
+    #[tokio::test]
+    async fn an_alert_tells_when_it_was_last_sent() {
+        let body = r#"[{"annotations":{},"endsAt":"2026-11-24T00:31:32.716Z","fingerprint":"448881ef475b9b26",
+            "receivers":[{"name":"consumer"}],"startsAt":"2026-11-24T00:07:52.716Z",
+            "status":{"inhibitedBy":[],"silencedBy":[],"state":"active"},"updatedAt":"2026-11-24T00:31:12.718Z",
+            "labels":{"alertname":"Watchdog","severity":"none"}},
+            {"updatedAt":"2026-11-24T00:00:00Z","labels":{"alertname":"TargetDown"}}]"#;
+        let alerts = Alertmanager(success(body))
+            .alerts("Watchdog")
+            .await
+            .unwrap();
+        assert_eq!(alerts.len(), 1);
+        assert_eq!(
+            alerts[0].updated_at,
+            "2026-11-24T00:31:12.718Z".parse().unwrap()
+        );
+    }
+}

@@ -27,3 +27,21 @@ impl Blackbox {
         Ok(success == 1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::canned::success;
+
+    #[tokio::test]
+    async fn a_probe_succeeds_fails_or_is_none() {
+        let probe = async |body: &str| Blackbox(success(body)).probe("module=m&target=t").await;
+        assert!(
+            probe("probe_duration_seconds 0.01\nprobe_success 1\n")
+                .await
+                .unwrap()
+        );
+        assert!(!probe("probe_success 0\n").await.unwrap());
+        assert!(probe("up 1\n").await.is_err());
+    }
+}

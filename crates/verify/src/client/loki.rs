@@ -177,3 +177,49 @@ impl Loki {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::canned::{serve, success};
+
+    #[tokio::test]
+    async fn lines_are_read_with_the_labels_of_their_stream() {
+        let body = r#"{"status":"success","data":{"resultType":"streams","result":[{"stream":{"container":"consumer","pod":"consumer-0"},
+            "values":[["1795480122609725451","{\"message\":\"tracer message consumed\"}"]]}],"stats":{"summary":{}}}}"#;
+        let (endpoint, requests) = serve("200 OK", body);
+        let since = Timestamp::from_second(7).unwrap();
+        let lines = Loki(endpoint).lines("{a=\"b\"}", since).await.unwrap();
+        assert_eq!(lines[0].labels["pod"], "consumer-0");
+        assert_eq!(lines[0].text, r#"{"message":"tracer message consumed"}"#);
+        let asked = requests.recv().unwrap();
+        assert!(asked.contains("start=7000000000&limit=10"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn delete_requests_are_read_and_none_is_null() {
+        let body = r#"[{"request_id":"147c1666","start_time":1795476458,"end_time":1795476518,"query":"{a=\"b\"}",
+            "status":"received","created_at":1795476518.699,"user_id":""}]"#;
+        let requests = Loki(success(body)).delete_requests().await.unwrap();
+        assert_eq!(
+            (requests[0].id.as_str(), requests[0].status.as_str()),
+            ("147c1666", "received")
+        );
+        assert_eq!(requests[0].created_at().as_millisecond(), 1_795_476_518_699);
+        assert!(
+            Loki(success("null"))
+                .delete_requests()
+                .await
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[tokio::test]
+    async fn removing_rules_that_are_gone_is_no_error() {
+        let (gone, _requests) = serve("404 Not Found", "group namespace does not exist");
+        assert!(Loki(gone).remove_rules("lab-verify").await.is_ok());
+        let (broken, _requests) = serve("500 Internal Server Error", "access denied");
+        assert!(Loki(broken).remove_rules("lab-verify").await.is_err());
+    }
+}

@@ -135,6 +135,7 @@ impl Prometheus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::canned::{serve, success};
 
     #[test]
     fn a_target_tells_its_interval_in_prometheus_words() {
@@ -150,5 +151,56 @@ mod tests {
         assert_eq!(target("1m30s").interval(), Duration::from_secs(90));
         assert_eq!(target("500ms").interval(), Duration::from_millis(500));
         assert_eq!(target("").interval(), SCRAPE_INTERVAL);
+    }
+
+    #[tokio::test]
+    async fn a_vector_is_read_with_its_labels_and_exact_values() {
+        let body = r#"{"status":"success","data":{"resultType":"vector","result":[
+            {"metric":{"__name__":"process_start_time_seconds","job":"producer"},"value":[1795480273.5,"1795478876.6923244"]},
+            {"metric":{},"value":[1795480273.5,"NaN"]}]}}"#;
+        let (endpoint, requests) = serve("200 OK", body);
+        let series = Prometheus(endpoint)
+            .query("up{job=\"x\"}", Some(1.5))
+            .await
+            .unwrap();
+        assert_eq!(series[0].labels["job"], "producer");
+        assert_eq!(series[0].value, 1_795_478_876.692_324_4);
+        assert!(series[1].value.is_nan());
+        let asked = requests.recv().unwrap();
+        assert!(
+            asked.starts_with("GET /api/v1/query?query=up%7Bjob%3D%22x%22%7D&time=1.5 "),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_targets_of_other_jobs_are_left_out() {
+        let body = r#"{"status":"success","data":{"activeTargets":[
+            {"discoveredLabels":{"__address__":"x"},"labels":{"instance":"http://127.0.0.1:9091/-/ready","job":"services"},
+             "scrapePool":"services","scrapeUrl":"http://127.0.0.1:9116/probe?module=http_2xx&target=x","globalUrl":"y",
+             "lastError":"","lastScrape":"2026-11-24T00:31:13.830624827Z","health":"up","scrapeInterval":"5s","scrapeTimeout":"4s"},
+            {"labels":{"job":"loki"},"scrapeUrl":"http://127.0.0.1:3100/metrics","scrapeInterval":"5s"}
+            ],"droppedTargets":[]}}"#;
+        let targets = Prometheus(success(body)).targets("services").await.unwrap();
+        assert_eq!(targets.len(), 1);
+        assert_eq!(
+            targets[0].labels["instance"],
+            "http://127.0.0.1:9091/-/ready"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_alertmanagers_are_named_by_their_urls() {
+        let body = r#"{"status":"success","data":{"activeAlertmanagers":[{"url":"http://127.0.0.1:9094/api/v2/alerts"}],"droppedAlertmanagers":[]}}"#;
+        let named = Prometheus(success(body)).alertmanagers().await.unwrap();
+        assert_eq!(named, ["http://127.0.0.1:9094/api/v2/alerts"]);
+    }
+
+    #[tokio::test]
+    async fn a_refused_expression_is_told_in_prometheus_words() {
+        let body = r#"{"status":"error","errorType":"bad_data","error":"1:4: parse error"}"#;
+        let (endpoint, _requests) = serve("400 Bad Request", body);
+        let told = Prometheus(endpoint).query("up{", None).await.unwrap_err();
+        assert!(told.to_string().contains("1:4: parse error"), "{told}");
     }
 }

@@ -73,3 +73,44 @@ impl Pyroscope {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::canned::serve;
+
+    async fn read(body: &str) -> (Profile, String) {
+        let (endpoint, requests) = serve("200 OK", body);
+        let time = |second| Timestamp::from_second(second).unwrap();
+        let labels = [("service_name", "producer"), ("pod", "producer-0")];
+        let profile = Pyroscope(endpoint).profile(&labels, time(1), time(2)).await;
+        (profile.unwrap(), requests.recv().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_profile_is_its_frames_and_its_time() {
+        let (profile, asked) = read(
+            r#"{"version":1,"flamebearer":{"names":["total","clone3","start_thread"],"levels":[[0,1120000000,0,0]],
+            "numTicks":1120000000,"maxSelf":80000000},"metadata":{"format":"single","units":"samples","name":"cpu"},
+            "timeline":null,"groups":null}"#,
+        )
+        .await;
+        assert_eq!(profile.frames, ["total", "clone3", "start_thread"]);
+        assert_eq!(profile.cpu_ns, 1_120_000_000);
+        assert!(
+            asked.contains(
+                "%7Bservice_name%3D%22producer%22%2Cpod%3D%22producer-0%22%7D&from=1000&until=2000"
+            ),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_service_that_nobody_knows_has_an_empty_profile() {
+        let (profile, _) = read(
+            r#"{"version":1,"flamebearer":{"names":["total"],"levels":[[0,0,0,0]],"numTicks":0,"maxSelf":0},"timeline":null}"#,
+        )
+        .await;
+        assert_eq!(profile.cpu_ns, 0);
+    }
+}

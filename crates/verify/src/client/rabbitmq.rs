@@ -62,17 +62,22 @@ impl Rabbitmq {
         Ok(())
     }
 
-    /// Binds a queue to a topic exchange.
-    pub(crate) async fn bind(
+    /// Puts a policy over a queue, above those that it has.
+    pub(crate) async fn overrule(
         &self,
         vhost: &str,
-        exchange: &str,
+        policy: &str,
         queue: &str,
-        routing_key: &str,
+        definition: &serde_json::Value,
     ) -> Result<(), ClientError> {
-        let path = format!("/api/bindings/{vhost}/e/{exchange}/q/{queue}");
-        let body = serde_json::json!({ "routing_key": routing_key });
-        let request = self.0.post(&path);
+        let body = serde_json::json!({
+            "pattern": format!("^{}$", queue.replace('.', "\\.")),
+            "apply-to": "queues",
+            "priority": 100,
+            "definition": definition,
+        });
+        let path = format!("/api/policies/{vhost}/{policy}");
+        let request = self.0.request(Method::PUT, &path);
         request
             .with(|request| request.json(&body))
             .success()
@@ -80,20 +85,10 @@ impl Rabbitmq {
         Ok(())
     }
 
-    /// Removes the binding of a queue to an exchange. One that is not there is no error.
-    pub(crate) async fn unbind(
-        &self,
-        vhost: &str,
-        exchange: &str,
-        queue: &str,
-        routing_key: &str,
-    ) -> Result<(), ClientError> {
-        // The management interface names a binding after its routing key.
-        let key = escaped(routing_key);
-        self.remove(&format!(
-            "/api/bindings/{vhost}/e/{exchange}/q/{queue}/{key}"
-        ))
-        .await
+    /// Takes a policy away. One that is not there is no error.
+    pub(crate) async fn remove_policy(&self, vhost: &str, policy: &str) -> Result<(), ClientError> {
+        self.remove(&format!("/api/policies/{vhost}/{policy}"))
+            .await
     }
 
     async fn remove(&self, path: &str) -> Result<(), ClientError> {

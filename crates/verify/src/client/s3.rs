@@ -154,3 +154,60 @@ impl S3 {
         request.with(|request| request.body(body)).answer().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::canned::{serve, success};
+
+    fn bucket(endpoint: Endpoint) -> S3 {
+        S3::new(endpoint, "loki-chunks", "root", "secret")
+    }
+
+    #[tokio::test]
+    async fn a_listing_tells_keys_sizes_and_times() {
+        let body = r#"<?xml version="1.0" encoding="UTF-8"?>
+            <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>loki-chunks</Name><Prefix>fake/</Prefix>
+            <KeyCount>1</KeyCount><MaxKeys>1000</MaxKeys><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>
+            <Contents><Key>fake%2F15%2F1a20%3A1a21%3Ad0</Key><LastModified>2026-11-23T23:28:38.705Z</LastModified>
+            <ETag>&#34;x&#34;</ETag><Size>404</Size><StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>"#;
+        let (endpoint, requests) = serve("200 OK", body);
+        let objects = bucket(endpoint)
+            .list("fake/", Some("fake/1"))
+            .await
+            .unwrap();
+        assert_eq!(objects[0].key, "fake/15/1a20:1a21:d0");
+        assert_eq!(objects[0].bytes, 404);
+        assert_eq!(
+            objects[0].modified_at,
+            "2026-11-23T23:28:38.705Z".parse().unwrap()
+        );
+        let asked = requests.recv().unwrap();
+        assert!(
+            asked.starts_with("GET /loki-chunks") && asked.contains("start-after=fake%2F1"),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test]
+    async fn folders_are_the_common_prefixes() {
+        let body = r#"<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>
+            <MaxKeys>1000</MaxKeys><CommonPrefixes><Prefix>fake%2F15%2F</Prefix></CommonPrefixes>
+            <CommonPrefixes><Prefix>fake%2F16%2F</Prefix></CommonPrefixes></ListBucketResult>"#;
+        let folders = bucket(success(body)).folders("fake/").await.unwrap();
+        assert_eq!(folders, ["fake/15/", "fake/16/"]);
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_not_there_is_nothing() {
+        let (endpoint, _requests) = serve("404 Not Found", "<Error><Code>NoSuchKey</Code></Error>");
+        assert_eq!(bucket(endpoint).read("x").await.unwrap(), None);
+        let (endpoint, _requests) =
+            serve("403 Forbidden", "<Error><Code>AccessDenied</Code></Error>");
+        let told = bucket(endpoint).read("x").await.unwrap_err().to_string();
+        assert!(
+            told.contains("AccessDenied") && !told.contains("Signature"),
+            "{told}"
+        );
+    }
+}

@@ -5,8 +5,8 @@ use std::{thread, time::Duration};
 
 use blueprint::Account;
 use jiff::Timestamp;
-use messaging::topology::{DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE, VHOST};
-use tokio::time::Instant;
+use messaging::topology::{DELIVERY_LIMIT, QUEUE, VHOST};
+use tokio::time::{Instant, timeout};
 
 use super::sabotage::Sabotage;
 use crate::{
@@ -19,11 +19,14 @@ use crate::{
     tracers::Tracers,
 };
 
+/// How long an injection may take: an engine restarts what it reconfigures.
+const INJECTION_BOUND: Duration = Duration::from_secs(60);
+
 /// How long healing is tried again.
 const HEALING_BOUND: Duration = Duration::from_secs(60);
 
-/// The key by which the queue of dead letters is bound.
-const EVERYTHING: &str = "#";
+/// The policy that stands above that of the queue `work` for a while.
+const POLICY: &str = "falsification";
 
 /// A name that nothing has: RabbitMQ's pattern for no permission.
 const NOTHING: &str = "^$";
@@ -64,14 +67,21 @@ impl<'a> InPlace<'a> {
     pub(crate) async fn inject(&mut self) -> Result<(), Finding> {
         self.healed = false;
         let hands = Hands::new();
-        hands.inject(self.engine, self.sabotage, &self.memory).await
+        let injection = hands.inject(self.engine, self.sabotage, &self.memory);
+        timeout(INJECTION_BOUND, injection)
+            .await
+            .unwrap_or_else(|_elapsed| {
+                let reason = format!("nothing came of it within {} s", INJECTION_BOUND.as_secs());
+                Err(Finding::new(reason, "see `cargo xtask status`"))
+            })
     }
 
     /// Undoes it, trying again until it is done or time is up.
     pub(crate) async fn heal(&mut self) -> Result<(), Finding> {
-        self.try_to_heal().await?;
+        let healing = self.try_to_heal().await;
+        // A failure is the caller's to tell; only a healing that was cut off is taken up again.
         self.healed = true;
-        Ok(())
+        healing
     }
 
     async fn try_to_heal(&self) -> Result<(), Finding> {
@@ -153,7 +163,7 @@ impl Hands {
                 Ok(Memory::Object { key, content })
             }
             Sabotage::Engine(_)
-            | Sabotage::DeadLettersUnbound
+            | Sabotage::DeadLettersDropped
             | Sabotage::BucketFull(_)
             | Sabotage::UserDisabled(_) => Ok(Memory::Nothing),
         }
@@ -178,11 +188,13 @@ impl Hands {
                 broker.permit(VHOST, account.username(), &nothing).await?;
                 broker.disconnect(account.username()).await?;
             }
-            Sabotage::DeadLettersUnbound => {
+            Sabotage::DeadLettersDropped => {
                 let broker = context.rabbitmq().await?;
-                broker
-                    .unbind(VHOST, DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE, EVERYTHING)
-                    .await?;
+                let definition = serde_json::json!({
+                    "delivery-limit": DELIVERY_LIMIT,
+                    "overflow": "reject-publish",
+                });
+                broker.overrule(VHOST, POLICY, QUEUE, &definition).await?;
             }
             Sabotage::BucketFull(bucket) => {
                 context
@@ -217,11 +229,9 @@ impl Hands {
                     broker.permit(VHOST, account.username(), permission).await?;
                 }
             }
-            Sabotage::DeadLettersUnbound => {
+            Sabotage::DeadLettersDropped => {
                 let broker = context.rabbitmq().await?;
-                broker
-                    .bind(VHOST, DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE, EVERYTHING)
-                    .await?;
+                broker.remove_policy(VHOST, POLICY).await?;
             }
             Sabotage::BucketFull(bucket) => {
                 context

@@ -13,8 +13,9 @@ pub(crate) enum Sabotage {
     Engine(Fault),
     /// The broker's user may do nothing, and its connections are closed.
     PermissionRevoked(Account),
-    /// The queue of dead letters is bound to nothing.
-    DeadLettersUnbound,
+    /// The queue `work` has no dead-letter exchange: what reaches its delivery limit is dropped. Unbinding the queue of
+    /// dead letters would keep it, but RabbitMQ tries to route it again only 3 minutes later, into a healed lab.
+    DeadLettersDropped,
     /// The bucket takes no further object.
     BucketFull(Node),
     /// The object store lets the user in no more.
@@ -74,7 +75,7 @@ impl Sabotage {
 
             Arrow::ProducerToRabbitmq => Self::PermissionRevoked(Account::RabbitmqProducer),
             Arrow::RabbitmqToConsumer => Self::PermissionRevoked(Account::RabbitmqConsumer),
-            Arrow::RabbitmqToDeadLetter => Self::DeadLettersUnbound,
+            Arrow::RabbitmqToDeadLetter => Self::DeadLettersDropped,
             Arrow::RabbitmqToPrometheus => cut(Prometheus, Rabbitmq),
             Arrow::ProducerToPrometheus => cut(Prometheus, Producer),
             Arrow::ConsumerToPrometheus => cut(Prometheus, Consumer),
@@ -90,7 +91,7 @@ impl fmt::Display for Sabotage {
             Self::PermissionRevoked(account) => {
                 write!(f, "{} without permissions", account.name())
             }
-            Self::DeadLettersUnbound => f.write_str("queue of dead letters unbound"),
+            Self::DeadLettersDropped => f.write_str("dead letters dropped"),
             Self::BucketFull(bucket) => write!(f, "bucket {} full", bucket.name()),
             Self::UserDisabled(account) => write!(f, "{} locked out", account.name()),
             Self::DeleteRequestsRemoved => f.write_str("object of delete requests removed"),
