@@ -113,7 +113,7 @@ async fn store_delete_request(
     setting: &Setting,
     control: &Control,
 ) -> anyhow::Result<Vec<UnitStatus>> {
-    verify::leave_delete_request(&setting.engine()?)
+    verify::leave_delete_request(&setting.engine().await?)
         .await
         .map_err(|reason| {
             Failure::new(

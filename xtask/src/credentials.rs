@@ -7,8 +7,8 @@ use verify::{Engine as _, Presence};
 use crate::{failure::Exit, setting::Setting, table::Rows};
 
 /// Prints the accounts of the components that this lab has.
-pub fn run(setting: &Setting) -> anyhow::Result<Exit> {
-    let engine = setting.engine()?;
+pub async fn run(setting: &Setting) -> anyhow::Result<Exit> {
+    let engine = setting.engine().await?;
     let mut rows = Rows::new(["ACCOUNT", "USER", "PASSWORD", "LOGIN"]);
     for account in Account::ALL {
         let component = account.component();

@@ -51,7 +51,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Bootstrap(arguments) => bootstrap::run(&setting, arguments).await,
         Command::Status(arguments) => status::run(&setting, arguments).await,
         Command::Logs(arguments) => logs::run(&setting, arguments).await,
-        Command::Credentials => credentials::run(&setting),
+        Command::Credentials => credentials::run(&setting).await,
         Command::Profile(arguments) => profile::run(&setting, arguments).await,
         Command::Verify(arguments) => verification::run(&setting, arguments).await,
         Command::Doctor(arguments) => doctor::run(&setting, arguments).await,

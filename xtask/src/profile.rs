@@ -21,7 +21,7 @@ const SLACK: Duration = Duration::from_secs(20);
 /// Runs the command; standard output has the two paths.
 pub async fn run(setting: &Setting, arguments: cli::Profile) -> anyhow::Result<Exit> {
     let component = arguments.component;
-    let engine = setting.engine()?;
+    let engine = setting.engine().await?;
     let port = engine.port(component, "admin").ok_or_else(|| {
         Failure::new(
             Exit::Missing,

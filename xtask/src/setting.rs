@@ -65,7 +65,7 @@ impl Setting {
     }
 
     /// The engine of the lab, which must have been bootstrapped.
-    pub fn engine(&self) -> anyhow::Result<HostEngine> {
-        Ok(HostEngine::new(self.plan_input())?)
+    pub async fn engine(&self) -> anyhow::Result<HostEngine> {
+        Ok(HostEngine::of(self.plan_input()).await?)
     }
 }

@@ -69,7 +69,7 @@ pub async fn table(setting: &Setting) -> anyhow::Result<String> {
 }
 
 async fn rows(setting: &Setting) -> anyhow::Result<Vec<Row>> {
-    let engine = setting.engine()?;
+    let engine = setting.engine().await?;
     let units = match Control::of(&setting.lab).ask(&Request::Status).await {
         Ok(units) => Some(units),
         Err(HostError::NotRunning { .. }) => None,

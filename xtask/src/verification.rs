@@ -22,7 +22,7 @@ use crate::{
 
 /// Runs the command.
 pub async fn run(setting: &Setting, arguments: cli::Verify) -> anyhow::Result<Exit> {
-    let engine = setting.engine()?;
+    let engine = setting.engine().await?;
     refuse_a_lab_that_is_down(setting).await?;
     let arrows = if arguments.arrows.is_empty() {
         Arrow::ALL.to_vec()
@@ -50,7 +50,7 @@ pub async fn run(setting: &Setting, arguments: cli::Verify) -> anyhow::Result<Ex
 
 /// Proves every arrow and shows the table, for `bootstrap`.
 pub async fn prove_all(setting: &Setting) -> anyhow::Result<Exit> {
-    let engine = setting.engine()?;
+    let engine = setting.engine().await?;
     let report = prove(&engine, &Arrow::ALL).await;
     show(&report);
     Ok(exit(&report))

@@ -26,14 +26,20 @@ pub struct HostEngine {
 }
 
 impl HostEngine {
-    /// The engine of a lab that was bootstrapped with this input.
+    /// The engine of a lab that was bootstrapped. Of a running lab it knows what runs; of one that is down, what this
+    /// machine could run.
     ///
     /// # Errors
-    /// When the lab was never bootstrapped or its state cannot be read.
-    pub fn new(input: PlanInput) -> Result<Self, HostError> {
+    /// When the lab was never bootstrapped, its state cannot be read, or its supervisor refuses to answer.
+    pub async fn of(mut input: PlanInput) -> Result<Self, HostError> {
         let file = input.lab.load()?.ok_or_else(|| HostError::NotRunning {
             path: input.lab.directory().to_owned(),
         })?;
+        match Control::of(&input.lab).ask(&Request::Status).await {
+            Ok(units) if !units.is_empty() => input.programs = input.programs.of_running(&units),
+            Ok(_) | Err(HostError::NotRunning { .. }) => {}
+            Err(error) => return Err(error),
+        }
         let ports = PortMap::remembered(&file.ports);
         Ok(Self { input, file, ports })
     }

@@ -13,6 +13,8 @@ use std::{
 
 use blueprint::Component;
 
+use crate::UnitStatus;
+
 /// Directories that Debian keeps out of an ordinary user's `PATH` although they hold servers.
 const SYSTEM_DIRECTORIES: [&str; 2] = ["/usr/local/sbin", "/usr/sbin"];
 
@@ -26,6 +28,18 @@ struct Source {
     package: Option<&'static str>,
     /// The lab is not a lab without it.
     required: bool,
+}
+
+impl Source {
+    fn missing(&self, came_later: bool) -> Missing {
+        Missing {
+            component: self.component,
+            program: self.names[0],
+            package: self.package,
+            required: self.required,
+            came_later,
+        }
+    }
 }
 
 const SOURCES: [Source; 10] = [
@@ -111,16 +125,24 @@ pub struct Missing {
     pub package: Option<&'static str>,
     /// Whether the lab cannot do without it.
     pub required: bool,
+    /// Whether the program is there by now, in a lab that was started without it.
+    pub came_later: bool,
 }
 
 impl Missing {
     /// Why the component is absent.
     pub fn reason(&self) -> String {
+        if self.came_later {
+            return format!("the lab was started without the program `{}`", self.program);
+        }
         format!("the program `{}` is not on PATH", self.program)
     }
 
     /// How to get the program.
     pub fn remedy(&self) -> String {
+        if self.came_later {
+            return "`cargo xtask bootstrap` starts it".to_owned();
+        }
         match self.package {
             Some(package) => {
                 format!("run the command again with --install, or `sudo apt-get install {package}`")
@@ -167,15 +189,36 @@ impl Programs {
                     programs.found.insert(source.component, program);
                 }
                 None => {
-                    programs.missing.insert(
-                        source.component,
-                        Missing {
-                            component: source.component,
-                            program: source.names[0],
-                            package: source.package,
-                            required: source.required,
-                        },
-                    );
+                    programs
+                        .missing
+                        .insert(source.component, source.missing(false));
+                }
+            }
+        }
+        programs
+    }
+
+    /// The programs that a running lab was started with. Where this machine has others by now, or another `PATH`, the
+    /// lab is still the one that runs.
+    pub fn of_running(&self, units: &[UnitStatus]) -> Self {
+        let mut programs = Self::default();
+        for source in &SOURCES {
+            let unit = units
+                .iter()
+                .map(|status| &status.unit)
+                .find(|unit| unit.name == source.component.name());
+            match unit {
+                Some(unit) => {
+                    let program = Program {
+                        path: unit.program.clone(),
+                        version: unit.version.clone(),
+                    };
+                    programs.found.insert(source.component, program);
+                }
+                None => {
+                    let came_later = self.found.contains_key(&source.component);
+                    let missing = source.missing(came_later);
+                    programs.missing.insert(source.component, missing);
                 }
             }
         }
@@ -315,15 +358,7 @@ mod tests {
         let programs = Programs {
             missing: SOURCES
                 .iter()
-                .map(|source| {
-                    let missing = Missing {
-                        component: source.component,
-                        program: source.names[0],
-                        package: source.package,
-                        required: source.required,
-                    };
-                    (source.component, missing)
-                })
+                .map(|source| (source.component, source.missing(false)))
                 .collect(),
             ..Programs::default()
         };

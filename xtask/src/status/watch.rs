@@ -31,7 +31,7 @@ pub async fn run(setting: &Setting) -> anyhow::Result<Exit> {
 }
 
 async fn frame(setting: &Setting, client: &reqwest::Client) -> anyhow::Result<String> {
-    let engine = setting.engine()?;
+    let engine = setting.engine().await?;
     let base = |component| {
         let port = engine.port(component, "http").unwrap_or_default();
         format!("http://127.0.0.1:{port}")
