@@ -2,6 +2,10 @@
 //!
 //! What was handled is written to the journal before it is acknowledged. A crash between the two brings the message again,
 //! and the journal makes it a duplicate.
+//!
+//! A stop cancels the consumer, finishes what has arrived and acknowledges it. What the broker had on its way at that
+//! moment it delivers to the next consumer, as redelivered; under load it may also drop the last acknowledgements when the
+//! channel closes, which the journal makes duplicates too.
 
 use std::{path::PathBuf, time::Duration};
 
