@@ -1,0 +1,163 @@
+//! What a RabbitMQ needs to run for itself: ports, configuration beside the manifests' own, users, environment.
+
+use std::{fs, net::TcpListener, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use blueprint::Account;
+use messaging::topology::{DEAD_LETTER_QUEUE, QUEUE, VHOST};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+/// The broker's accounts and their tags.
+const ACCOUNTS: [(Account, &[&str]); 3] = [
+    (Account::RabbitmqOperator, &["administrator"]),
+    (Account::RabbitmqProducer, &[]),
+    (Account::RabbitmqConsumer, &[]),
+];
+
+/// Below the range of ephemeral ports. A client that asks for a port in that range while nobody listens there is, now and
+/// then, given that very port for itself and connects to itself, which keeps the broker from coming back.
+const CANDIDATES: std::ops::Range<u16> = 20_000..32_000;
+
+/// The broker's ports.
+#[derive(Clone, Debug)]
+pub(super) struct Ports {
+    pub(super) amqp: u16,
+    pub(super) management: u16,
+    pub(super) prometheus: u16,
+    pub(super) distribution: u16,
+    pub(super) epmd: u16,
+}
+
+impl Ports {
+    pub(super) fn choose() -> Self {
+        // All are held until all are chosen.
+        let held: Vec<TcpListener> = std::iter::repeat_with(|| fastrand::u16(CANDIDATES))
+            .filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok())
+            .take(5)
+            .collect();
+        let port = |index: usize| held[index].local_addr().expect("a bound address").port();
+        Self {
+            amqp: port(0),
+            management: port(1),
+            prometheus: port(2),
+            distribution: port(3),
+            epmd: port(4),
+        }
+    }
+}
+
+/// Writes what differs from the manifests: addresses, and users with salted hashes.
+pub(super) fn write(folder: &Path, ports: &Ports, conf: &str) {
+    let definitions = folder.join("definitions");
+    for directory in [&definitions, &folder.join("conf.d"), &folder.join("home")] {
+        fs::create_dir(directory).expect("a directory in an empty folder");
+    }
+    write_file(
+        &folder.join("conf.d/90-test.conf"),
+        &format!(
+            "listeners.tcp.default = 127.0.0.1:{}\n\
+             management.tcp.ip = 127.0.0.1\n\
+             management.tcp.port = {}\n\
+             prometheus.tcp.ip = 127.0.0.1\n\
+             prometheus.tcp.port = {}\n\
+             load_definitions = {}\n\
+             # What the tests wait for is shown sooner.\n\
+             collect_statistics_interval = 500\n\
+             {conf}\n",
+            ports.amqp,
+            ports.management,
+            ports.prometheus,
+            definitions.display(),
+        ),
+    );
+    let users: Vec<_> = ACCOUNTS
+        .iter()
+        .map(|&(account, tags)| {
+            json!({
+                "name": account.username(),
+                "password_hash": hash(&password(account)),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": tags,
+            })
+        })
+        .collect();
+    write_file(
+        &definitions.join("00-users.json"),
+        &json!({ "users": users }).to_string(),
+    );
+    write_file(
+        &definitions.join("topology.json"),
+        &crate::config::text("rabbitmq/topology.json"),
+    );
+}
+
+pub(super) fn password(account: Account) -> String {
+    format!("password-of-{}", account.name())
+}
+
+/// The server's environment; beside it, it needs only `PATH`.
+pub(super) fn environment(
+    folder: &Path,
+    ports: &Ports,
+    manifests: &Path,
+) -> Vec<(&'static str, String)> {
+    let inside = |name: &str| folder.join(name).display().to_string();
+    let manifest = |name: &str| manifests.join("rabbitmq").join(name).display().to_string();
+    vec![
+        // The Erlang cookie is made there.
+        ("HOME", inside("home")),
+        ("RABBITMQ_NODENAME", "test@localhost".to_owned()),
+        ("ERL_EPMD_PORT", ports.epmd.to_string()),
+        ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
+        ("RABBITMQ_DIST_PORT", ports.distribution.to_string()),
+        (
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            // Schedulers that spin while they wait take the cores from the clients beside them.
+            "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
+                .to_owned(),
+        ),
+        ("RABBITMQ_CONF_ENV_FILE", "/dev/null".to_owned()),
+        ("RABBITMQ_CONFIG_FILE", manifest("rabbitmq.conf")),
+        ("RABBITMQ_CONFIG_FILES", inside("conf.d/*.conf")),
+        ("RABBITMQ_ADVANCED_CONFIG_FILE", inside("advanced.config")),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", manifest("enabled_plugins")),
+        ("RABBITMQ_MNESIA_BASE", inside("mnesia")),
+        ("RABBITMQ_LOG_BASE", inside("log")),
+        ("RABBITMQ_LOGS", "-".to_owned()),
+        ("RABBITMQ_GENERATED_CONFIG_DIR", inside("generated")),
+        ("RABBITMQ_PID_FILE", inside("pid")),
+    ]
+}
+
+/// Whether a kill leaves the broker its quorum queues. Their names reach the disk up to a second after a start; a broker
+/// that is killed before has their logs and lets nobody lead them (seen with RabbitMQ 3.10.8).
+pub(super) fn queue_names_are_saved(folder: &Path) -> Result<(), String> {
+    let path = folder.join("mnesia/test@localhost/quorum/test@localhost/names.dets");
+    let content = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    // Erlang's dets keeps a word there that is 1 while nothing waits to be written.
+    let saved = content.get(8..12) == Some(&1_u32.to_be_bytes());
+    let text = String::from_utf8_lossy(&content);
+    // The tag `m` of the next term ends a name: one queue's is the beginning of the other's.
+    let named = [QUEUE, DEAD_LETTER_QUEUE].map(|queue| text.contains(&format!("{VHOST}_{queue}m")));
+    match (saved, named) {
+        (true, [true, true]) => Ok(()),
+        _ => Err(format!("saved: {saved}, names in it: {named:?}")),
+    }
+}
+
+/// `base64(salt + sha256(salt + password))` (rabbitmq.com, "Credentials and Passwords").
+fn hash(password: &str) -> String {
+    let salt = &Uuid::now_v7().into_bytes()[12..];
+    let digest = Sha256::new()
+        .chain_update(salt)
+        .chain_update(password)
+        .finalize();
+    STANDARD.encode([salt, digest.as_slice()].concat())
+}
+
+fn write_file(path: &Path, content: &str) {
+    fs::write(path, content)
+        .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+}
