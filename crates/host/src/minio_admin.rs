@@ -81,6 +81,14 @@ fn refused(step: impl Into<String>, reason: impl Into<String>) -> HostError {
     }
 }
 
+/// What an error of S3 says, or else the first line of the answer: a reason is one line of a table.
+fn message(answer: &str) -> &str {
+    answer
+        .split_once("<Message>")
+        .and_then(|(_, rest)| Some(rest.split_once("</Message>")?.0))
+        .unwrap_or_else(|| answer.lines().next().unwrap_or_default())
+}
+
 struct Admin<'a> {
     http: &'a Client,
     port: u16,
@@ -106,7 +114,7 @@ impl Admin<'_> {
             StatusCode::CONFLICT => Ok(()),
             status => {
                 let words = answer.text().await.unwrap_or_default();
-                Err(refused(step(), format!("{status}: {words}")))
+                Err(refused(step(), format!("{status}: {}", message(&words))))
             }
         }
     }
@@ -141,7 +149,7 @@ impl Admin<'_> {
         }
         let status = answer.status();
         let words = answer.text().await.unwrap_or_default();
-        Err(refused(call, format!("{status}: {words}")))
+        Err(refused(call, format!("{status}: {}", message(&words))))
     }
 }
 
@@ -245,6 +253,15 @@ fn seal_with(password: &str, record: &[u8], salt: &[u8], nonce: &[u8]) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_one_line() {
+        let answer = "<?xml version=\"1.0\"?>\n<Error><Code>XMinioServerNotInitialized</Code>\
+            <Message>Server not initialized yet.</Message></Error>";
+        assert_eq!(message(answer), "Server not initialized yet.");
+        assert_eq!(message("first\nsecond"), "first");
+        assert_eq!(message(""), "");
+    }
 
     #[test]
     fn a_sealed_record_has_the_layout_that_minio_reads() {
