@@ -9,11 +9,13 @@ use crate::{HostError, Readiness, Unit, fingerprint::Fingerprint, secrets};
 
 const SELF: Component = Component::Grafana;
 
+/// What Grafana reads beside `grafana.ini`.
+const DIRECTORIES: [&str; 2] = ["dashboards", "provisioning"];
+
 pub(super) fn render(site: &Site) -> Result<Rendered, HostError> {
     let unit = site.unit(SELF);
     let mut fingerprint = Fingerprint::default().program(&unit.program);
-    let root = site.input.manifests.join(SELF.name());
-    for name in files_below(&root)? {
+    for name in files(site)? {
         let text = site.local_manifest(SELF, &name)?;
         site.write(SELF, &name, &text)?;
         fingerprint = fingerprint.bytes(text);
@@ -80,17 +82,19 @@ fn home(program: &Path) -> std::path::PathBuf {
         .unwrap_or_else(|| "/usr/share/grafana".into())
 }
 
-/// The files of a directory and those below it, as paths relative to it, in the order of their names.
-fn files_below(root: &Path) -> Result<Vec<String>, HostError> {
-    let mut names = Vec::new();
-    let mut pending = vec![root.to_owned()];
+/// Grafana's own files under `manifests/`, not those that only a cluster reads: `grafana.ini`, and everything below
+/// [`DIRECTORIES`], as paths relative to the component's directory, in the order of their names.
+fn files(site: &Site) -> Result<Vec<String>, HostError> {
+    let root = site.input.manifests.join(SELF.name());
+    let mut names = vec!["grafana.ini".to_owned()];
+    let mut pending: Vec<_> = DIRECTORIES.iter().map(|name| root.join(name)).collect();
     while let Some(directory) = pending.pop() {
         let read = || HostError::file("read", &directory);
         for entry in fs::read_dir(&directory).map_err(read())? {
             let path = entry.map_err(read())?.path();
             if path.is_dir() {
                 pending.push(path);
-            } else if let Ok(relative) = path.strip_prefix(root) {
+            } else if let Ok(relative) = path.strip_prefix(&root) {
                 names.push(relative.display().to_string());
             }
         }
