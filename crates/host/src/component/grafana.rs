@@ -52,8 +52,8 @@ pub(super) fn render(site: &Site) -> Result<Rendered, HostError> {
                 Account::GrafanaAdmin.username().to_owned(),
             ),
             (
-                "GF_SECURITY_ADMIN_PASSWORD__FILE",
-                password.display().to_string(),
+                "GF_SECURITY_ADMIN_PASSWORD",
+                format!("$__file{{{}}}", password.display()),
             ),
         ]
         .into_iter()
