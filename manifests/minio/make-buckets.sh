@@ -8,7 +8,7 @@ set -eu
 
 here=${0%/*}
 secrets=${SECRETS:-/run/secrets}
-policy=loki
+policy=loki-buckets
 
 user=$(cat "$secrets/minio-root/username")
 password=$(cat "$secrets/minio-root/password")
