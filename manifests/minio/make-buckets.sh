@@ -2,8 +2,8 @@
 # Makes what Loki needs of the object store: buckets (buckets.txt), a policy for them (loki-policy.json), and an account
 # with that policy. Doing it again changes nothing.
 #
-# Reads MINIO_ADDRESS and the Secrets mounted below /run/secrets. Only the shell's own commands, cat and mc: the image has
-# little more. Passwords are handed over in the environment or on standard input, not in arguments.
+# Reads MINIO_ADDRESS and the Secrets mounted below /run/secrets. Only the shell's own commands, cat and mc: the image
+# has little more. Passwords are handed over in the environment or on standard input, not in arguments.
 set -eu
 
 here=${0%/*}
