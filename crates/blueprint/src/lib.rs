@@ -7,8 +7,10 @@ mod account;
 mod arrow;
 mod component;
 mod diagram;
+mod secret;
 
 pub use account::Account;
 pub use arrow::{Arrow, Node, UnknownArrow};
 pub use component::{Component, Port, UnknownComponent, WorkloadKind};
 pub use diagram::Diagram;
+pub use secret::Secret;
