@@ -1,5 +1,7 @@
 //! `test`: formatting, lints and every test, against real programs; skipped tests are named and counted.
 
+mod go_tools;
+
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Command, Stdio},
@@ -107,7 +109,8 @@ fn install_missing(setting: &Setting) -> anyhow::Result<()> {
     }
     packages.sort_unstable();
     packages.dedup();
-    install::packages(&packages)
+    install::packages(&packages)?;
+    go_tools::install(&setting.root)
 }
 
 fn cargo(setting: &Setting, arguments: &[&str]) -> Command {
@@ -126,6 +129,7 @@ fn cargo_test(setting: &Setting, skipped: &std::path::Path) -> anyhow::Result<Co
         &["test", "--workspace", "--no-fail-fast", "--quiet"],
     )
     .env("LAB_SKIP_LOG", skipped)
+    .env("PATH", go_tools::path(&setting.root)?)
     .stdout(Stdio::piped())
     .spawn()
     .context("cannot run cargo test")?;
