@@ -1,10 +1,12 @@
 //! What the end-to-end tests and the tests of the configuration share.
 
+pub mod api_server;
 pub mod broker;
 pub mod command_line;
 pub mod config;
 pub mod group;
 pub mod host_lab;
+pub mod kustomize;
 pub mod require;
 pub mod wait;
 pub mod workload;

@@ -45,6 +45,19 @@ pub fn any_program(test: &str, names: &[&str]) -> Option<PathBuf> {
     found
 }
 
+/// The file that `test` needs and that is no part of the repository; otherwise as [`program`], with `reason` in place of
+/// the program.
+///
+/// # Panics
+/// As [`program`].
+pub fn file(test: &str, path: &Path, reason: &str) -> Option<PathBuf> {
+    if path.is_file() {
+        return Some(path.to_owned());
+    }
+    skip(test, reason);
+    None
+}
+
 #[expect(
     clippy::print_stdout,
     reason = "the line stands beside the test in the harness' output"
