@@ -1,38 +1,18 @@
 //! The rules as people meet them: every alert explains itself and is tested in both directions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use blueprint::Arrow;
-use lab_tests::config::{files, list, string, text, yaml};
+use lab_tests::{
+    config::{list, string, text, yaml},
+    rules::{alerts, all, by_file},
+};
 use serde_yaml::Value;
 
 const SEVERITIES: [&str; 3] = ["critical", "warning", "info"];
 
 /// The alert that always fires, so that its arrival proves the way.
 const WATCHDOG: &str = "Watchdog";
-
-/// The rules of each file.
-fn rules() -> BTreeMap<String, Vec<Value>> {
-    files("prometheus/rules")
-        .into_iter()
-        .map(|file| {
-            let rules = list(&yaml(&file)["groups"])
-                .iter()
-                .flat_map(|group| list(&group["rules"]))
-                .cloned()
-                .collect();
-            (file, rules)
-        })
-        .collect()
-}
-
-fn alerts() -> Vec<Value> {
-    rules()
-        .into_values()
-        .flatten()
-        .filter(|rule| rule["alert"].is_string())
-        .collect()
-}
 
 #[test]
 fn every_alert_says_how_bad_it_is_what_it_is_and_what_to_do() {
@@ -81,7 +61,7 @@ fn answers(test_file: &Value, alert: &str) -> (bool, bool) {
 
 #[test]
 fn every_alert_is_tested_to_fire_and_to_stay_silent() {
-    for (file, rules) in rules() {
+    for (file, rules) in by_file() {
         let tests = file.replace("prometheus/rules", "prometheus/tests");
         for rule in rules {
             let Some(alert) = rule["alert"].as_str() else {
@@ -97,7 +77,7 @@ fn every_alert_is_tested_to_fire_and_to_stay_silent() {
 #[test]
 fn the_arrows_of_the_rules_are_arrows_of_the_blueprint() {
     let mut named = BTreeSet::new();
-    for rule in rules().into_values().flatten() {
+    for rule in all() {
         if let Some(arrow) = rule["labels"]["arrow"].as_str() {
             named.insert(arrow.to_owned());
         }

@@ -3,7 +3,7 @@
 use std::{fs, io::Write as _, path::Path, process::Command};
 
 use lab_tests::{
-    config::{accept, files, list, manifests, printed, run, string, text, yaml},
+    config::{accept, files, manifests, printed, run, text, yaml},
     require::{any_program, program},
 };
 use serde_yaml::{Mapping, Value};
@@ -98,39 +98,6 @@ fn the_rules_pass_their_unit_tests() {
             .args(["test", "rules"])
             .args(paths("prometheus/tests")),
     );
-}
-
-#[test]
-fn every_query_of_the_dashboards_is_promql() {
-    let Some(promtool) = program("every_query_of_the_dashboards_is_promql", PROMTOOL) else {
-        return;
-    };
-    let mut rules = Vec::new();
-    for file in files("grafana/dashboards") {
-        let dashboard = yaml(&file);
-        for target in list(&dashboard["panels"])
-            .iter()
-            .flat_map(|panel| list(&panel["targets"]))
-        {
-            if target["datasource"]["type"].as_str() == Some("prometheus") {
-                let mut rule = Mapping::new();
-                rule.insert("record".into(), format!("query_{}", rules.len()).into());
-                rule.insert("expr".into(), string(target, "expr").into());
-                rules.push(Value::from(rule));
-            }
-        }
-    }
-    assert!(rules.len() > 20, "only {} queries were found", rules.len());
-    let mut group = Mapping::new();
-    group.insert("name".into(), "dashboards".into());
-    group.insert("rules".into(), rules.into());
-    let mut file = Mapping::new();
-    file.insert("groups".into(), vec![Value::from(group)].into());
-    let directory = TempDir::new().expect("a temporary directory");
-    let path = directory.path().join("queries.yml");
-    fs::write(&path, serde_yaml::to_string(&file).expect("YAML")).expect("a file");
-
-    accept(Command::new(promtool).args(["check", "rules"]).arg(path));
 }
 
 #[test]
