@@ -3,8 +3,11 @@
 mod alerts;
 mod dashboards;
 mod grafana;
+mod live;
+mod logql;
 mod logs;
 mod peers;
 mod programs;
+mod queries;
 mod scrapes;
 mod secrets;
