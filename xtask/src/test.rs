@@ -53,7 +53,17 @@ pub fn run(setting: &Setting, arguments: cli::Test) -> anyhow::Result<Exit> {
             ],
         ),
         // The end-to-end tests run the programs that stand in the target directory.
-        ("programs", &["build", "--workspace", "--bins", "--quiet"]),
+        (
+            "programs",
+            &[
+                "build",
+                "--workspace",
+                "--exclude",
+                "lab-tests",
+                "--bins",
+                "--quiet",
+            ],
+        ),
     ];
     let mut counts = Counts::default();
     for (name, arguments) in steps {
@@ -69,10 +79,18 @@ pub fn run(setting: &Setting, arguments: cli::Test) -> anyhow::Result<Exit> {
             counts.failed += 1;
         }
     }
-    eprintln!("test: cargo test");
-    let tests = cargo_test(setting, &skipped)?;
-    counts.passed += tests.passed;
-    counts.failed += tests.failed;
+    // In two runs: the dependencies of the end-to-end tests would give the programs' other features, and `bootstrap`,
+    // which builds the programs alone, would build them again.
+    let runs: [&[&str]; 2] = [
+        &["--workspace", "--exclude", "lab-tests"],
+        &["--package", "lab-tests"],
+    ];
+    for selection in runs {
+        eprintln!("test: cargo test {}", selection.join(" "));
+        let tests = cargo_test(setting, selection, &skipped)?;
+        counts.passed += tests.passed;
+        counts.failed += tests.failed;
+    }
 
     let skipped: Vec<String> = std::fs::read_to_string(&skipped)
         .with_context(|| format!("cannot read {}", skipped.display()))?
@@ -122,17 +140,19 @@ fn cargo(setting: &Setting, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs every test, goes on after failures, shows the output as it comes and counts the results.
-fn cargo_test(setting: &Setting, skipped: &std::path::Path) -> anyhow::Result<Counts> {
-    let mut child = cargo(
-        setting,
-        &["test", "--workspace", "--no-fail-fast", "--quiet"],
-    )
-    .env("LAB_SKIP_LOG", skipped)
-    .env("PATH", go_tools::path(&setting.root)?)
-    .stdout(Stdio::piped())
-    .spawn()
-    .context("cannot run cargo test")?;
+/// Runs the tests of these packages, goes on after failures, shows the output as it comes and counts the results.
+fn cargo_test(
+    setting: &Setting,
+    selection: &[&str],
+    skipped: &std::path::Path,
+) -> anyhow::Result<Counts> {
+    let mut child = cargo(setting, &["test", "--no-fail-fast", "--quiet"])
+        .args(selection)
+        .env("LAB_SKIP_LOG", skipped)
+        .env("PATH", go_tools::path(&setting.root)?)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run cargo test")?;
     let mut counts = Counts::default();
     if let Some(output) = child.stdout.take() {
         let mut out = std::io::stdout().lock();

@@ -92,7 +92,7 @@ fn argo_cd_has_what_the_lab_needs_and_no_more() {
     let settings = &find(&objects, "ConfigMap", "argocd-cm").unwrap().value["data"];
     // Waves wait for Applications only where their health is told.
     let health = text(&settings["resource.customizations.health.argoproj.io_Application"]);
-    assert!(health.contains("obj.status.health"), "{health}");
+    assert!(health.contains("status.health.status"), "{health}");
     assert_eq!(settings["application.resourceTrackingMethod"], "annotation");
     for metrics in [
         "argocd-metrics",

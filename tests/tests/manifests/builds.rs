@@ -72,6 +72,23 @@ fn every_file_of_objects_is_listed_and_holds_one_object_named_by_its_kind() {
     }
 }
 
+/// What lies there only on disk is no part of the lab.
+#[test]
+fn every_dashboard_and_every_file_of_rules_is_handed_over() {
+    for (component, folder) in [("grafana", "dashboards"), ("prometheus", "rules")] {
+        let kustomization =
+            fs::read_to_string(manifests().join(component).join("kustomization.yaml")).unwrap();
+        for entry in fs::read_dir(manifests().join(component).join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let listed = format!("- {folder}/{name}\n");
+            assert!(
+                kustomization.contains(&listed),
+                "{component}/kustomization.yaml has no {folder}/{name}"
+            );
+        }
+    }
+}
+
 /// Files of a directory with a Kubernetes object in them: the others are configuration.
 fn object_files(directory: &Path) -> Vec<std::path::PathBuf> {
     fs::read_dir(directory)
