@@ -27,3 +27,24 @@ fn log_streams_have_four_labels_and_ids_are_none_of_them() {
     let expected: BTreeSet<String> = names(&["trace_id", "message_id"]);
     assert_eq!(metadata, expected);
 }
+
+#[test]
+fn each_agent_asks_for_the_pods_of_its_own_node() {
+    // Promtail selects them itself, by the host name that it finds in its environment: in a pod, the pod's.
+    let daemon_set = yaml("promtail/daemonset.yaml");
+    let container = &list(&daemon_set["spec"]["template"]["spec"]["containers"])[0];
+    let host_name = list(&container["env"])
+        .iter()
+        .find(|variable| variable["name"].as_str() == Some("HOSTNAME"))
+        .expect("HOSTNAME in the environment of promtail");
+    assert_eq!(
+        host_name["valueFrom"]["fieldRef"]["fieldPath"].as_str(),
+        Some("spec.nodeName")
+    );
+    // A selector of ours would have to hold as well.
+    for job in list(&yaml("promtail/promtail.yaml")["scrape_configs"]) {
+        for discovery in list(&job["kubernetes_sd_configs"]) {
+            assert!(discovery["selectors"].is_null(), "{discovery:?}");
+        }
+    }
+}
