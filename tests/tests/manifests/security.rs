@@ -97,6 +97,35 @@ fn a_container_that_asks_for_nothing_meets_no_requirement() {
 }
 
 #[test]
+fn the_labs_own_services_can_write_the_temporary_file_of_their_profiler() {
+    let test = "the_labs_own_services_can_write_the_temporary_file_of_their_profiler";
+    let Some(kustomize) = program(test) else {
+        return;
+    };
+    let mut services = 0;
+    for pods in lab(&kustomize).iter().filter_map(Object::pod_template) {
+        for container in pods.containers() {
+            if !text(&container["image"]).starts_with("lab/") {
+                continue;
+            }
+            services += 1;
+            let mut mounts = items(&container["volumeMounts"]).iter();
+            let temporary = mounts.find(|mount| mount["mountPath"] == "/tmp");
+            let name = temporary.map(|mount| &mount["name"]);
+            let volume = items(&pods.spec()["volumes"])
+                .iter()
+                .find(|volume| Some(&volume["name"]) == name);
+            assert!(
+                volume.is_some_and(|volume| volume["emptyDir"].is_object()),
+                "{} cannot write to /tmp",
+                pods.owner.id()
+            );
+        }
+    }
+    assert_eq!(services, 2);
+}
+
+#[test]
 fn namespaces_enforce_the_strictest_level_that_holds() {
     let Some(kustomize) = program("namespaces_enforce_the_strictest_level_that_holds") else {
         return;
