@@ -1,9 +1,11 @@
 //! The Secrets that bootstrap makes on a cluster, beside what Argo CD applies: the manifests refer to them by name.
 
+use crate::{Account, Component};
+
 /// A Secret, the same in each of its namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// Its name; an [`Account`](crate::Account)'s own name where it holds that account's password.
+    /// Its name; an [`Account`]'s own name where it holds that account's password.
     pub name: &'static str,
     /// Where it is read.
     pub namespaces: &'static [&'static str],
@@ -14,43 +16,47 @@ pub struct Secret {
 /// Keys of a Secret that holds an account.
 const LOGIN: &[&str] = &["username", "password"];
 
+const MINIO: &str = Component::Minio.namespace();
+const BROKER: &str = Component::Rabbitmq.namespace();
+const WORKLOAD: &str = Component::Producer.namespace();
+
 impl Secret {
     /// Every Secret. The broker's operator has none: its password hash stands in `rabbitmq-users`, and only people and
     /// verification log in as it.
     pub const ALL: [Self; 7] = [
         Self {
-            name: "minio-root",
-            namespaces: &["minio"],
+            name: Account::MinioRoot.name(),
+            namespaces: &[MINIO],
             keys: LOGIN,
         },
         Self {
-            name: "minio-loki",
-            namespaces: &["minio", "loki"],
+            name: Account::MinioLoki.name(),
+            namespaces: &[MINIO, Component::Loki.namespace()],
             keys: LOGIN,
         },
         Self {
-            name: "grafana-admin",
-            namespaces: &["grafana"],
+            name: Account::GrafanaAdmin.name(),
+            namespaces: &[Component::Grafana.namespace()],
             keys: LOGIN,
         },
         Self {
-            name: "rabbitmq-producer",
-            namespaces: &["rabbitmq-rust-app"],
+            name: Account::RabbitmqProducer.name(),
+            namespaces: &[WORKLOAD],
             keys: LOGIN,
         },
         Self {
-            name: "rabbitmq-consumer",
-            namespaces: &["rabbitmq-rust-app"],
+            name: Account::RabbitmqConsumer.name(),
+            namespaces: &[WORKLOAD],
             keys: LOGIN,
         },
         Self {
             name: "rabbitmq-users",
-            namespaces: &["rabbitmq"],
+            namespaces: &[BROKER],
             keys: &["00-users.json"],
         },
         Self {
             name: "rabbitmq-erlang-cookie",
-            namespaces: &["rabbitmq"],
+            namespaces: &[BROKER],
             keys: &["cookie"],
         },
     ];
@@ -59,7 +65,6 @@ impl Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Account;
 
     #[test]
     fn every_account_but_the_operator_has_its_secret() {
