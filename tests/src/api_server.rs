@@ -8,14 +8,13 @@ use std::{
     env, fs,
     fs::File,
     io::Write as _,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
 
-use crate::{group::Group, require, wait};
+use crate::{group::Group, program::free_ports, require, wait};
 
 /// A running API server. Dropping it ends its processes and removes its folder.
 pub struct ApiServer {
@@ -103,11 +102,6 @@ impl ApiServer {
         }
         Err(String::from_utf8_lossy(&stderr).into_owned())
     }
-}
-
-fn free_ports<const N: usize>() -> [u16; N] {
-    let held = [(); N].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
-    held.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 fn logged(program: &Path, folder: &Path) -> Command {

@@ -9,7 +9,7 @@ use blueprint::Component;
 use lab_tests::{
     config::manifests,
     metric_list::{Metrics, exposed},
-    program::{free_port, page, start},
+    program::{free_ports, page, start},
     promql::{expressions, parse, selections},
     require::any_program,
     scraped::Scraped,
@@ -55,7 +55,7 @@ async fn the_node_exporter_offers_what_the_queries_ask_of_it() {
     let Some(program) = any_program(test, names) else {
         return;
     };
-    let port = free_port();
+    let [port] = free_ports();
     let listen = format!("--web.listen-address=127.0.0.1:{port}");
     let _exporter = start(&program, &[listen]);
     let text = page(&format!("http://127.0.0.1:{port}/metrics")).await;
@@ -69,7 +69,7 @@ async fn the_blackbox_exporter_offers_what_the_queries_ask_of_it() {
     let Some(program) = any_program(test, names) else {
         return;
     };
-    let port = free_port();
+    let [port] = free_ports();
     let modules = manifests().join("blackbox/blackbox.yml");
     let _exporter = start(
         &program,

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use lab_tests::{
     dashboards::{filled, queries},
-    program::{free_port, page, start},
+    program::{free_ports, page, start},
     require::program,
 };
 use serde_json::Value;
@@ -43,7 +43,7 @@ async fn loki_understands_every_query_of_the_dashboards() {
         return;
     };
     let directory = TempDir::new().expect("a temporary directory");
-    let (http, grpc) = (free_port(), free_port());
+    let [http, grpc] = free_ports();
     let file = directory.path().join("loki.yaml");
     fs::write(&file, config(directory.path(), http, grpc)).expect("a file");
     let _loki = start(&loki, &[format!("-config.file={}", file.display())]);
