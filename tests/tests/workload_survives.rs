@@ -187,10 +187,7 @@ impl Pair {
         let mut consumer = consumer(broker, folder.path());
         set(&mut consumer);
         let consumer = Workload::start_ready(consumer, folder.path()).await;
-        let mut producer = producer(broker, folder.path());
-        producer
-            .env("LAB_RATE", "0")
-            .env("LAB_PAYLOAD_BYTES", "100");
+        let mut producer = fast_producer(broker, folder.path());
         set(&mut producer);
         let producer = Workload::start_ready(producer, folder.path()).await;
         Self {
