@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 use serde_json::Value;
@@ -143,6 +144,13 @@ pub fn directories() -> Vec<String> {
     found
 }
 
+/// [`directories`] without those that need upstream's installation of Argo CD, where that is not at hand.
+pub fn buildable() -> Vec<String> {
+    let mut directories = directories();
+    directories.retain(|directory| has_argocd() || !directory.ends_with("argocd"));
+    directories
+}
+
 /// The program; `None`, with the test skipped by name, where it is missing.
 pub fn program(test: &str) -> Option<PathBuf> {
     require::program(test, "kustomize")
@@ -180,19 +188,24 @@ pub fn build(kustomize: &Path, directory: &str) -> Result<Vec<Object>, String> {
         .collect()
 }
 
-/// Every object of a lab: of each directory that is no overlay, Argo CD's own where upstream's part is at hand.
+/// Every object of a lab: of each directory that is no overlay, Argo CD's own where upstream's part is at hand; `None`, with
+/// the test `test` skipped by name, without kustomize. The tests of one program share one rendering.
 ///
 /// # Panics
 /// When a directory does not build.
-pub fn lab(kustomize: &Path) -> Vec<Object> {
-    directories()
-        .iter()
-        .filter(|directory| !directory.starts_with("overlays/") && !is_part(directory))
-        .filter(|directory| *directory != "argocd" || has_argocd())
-        .flat_map(|directory| {
-            build(kustomize, directory).unwrap_or_else(|error| panic!("{directory}: {error}"))
-        })
-        .collect()
+pub fn lab(test: &str) -> Option<&'static [Object]> {
+    static LAB: OnceLock<Vec<Object>> = OnceLock::new();
+    let kustomize = program(test)?;
+    let objects = LAB.get_or_init(|| {
+        buildable()
+            .iter()
+            .filter(|directory| !directory.starts_with("overlays/") && !is_part(directory))
+            .flat_map(|directory| {
+                build(&kustomize, directory).unwrap_or_else(|error| panic!("{directory}: {error}"))
+            })
+            .collect()
+    });
+    Some(objects)
 }
 
 /// A directory whose objects its parent builds too.

@@ -14,12 +14,10 @@ const PLACEHOLDERS: [&str; 2] = ["oci://set-by-root.invalid/lab", "set-by-root"]
 
 #[test]
 fn every_component_has_its_application_namespace_workload_and_ports() {
-    let Some(kustomize) =
-        program("every_component_has_its_application_namespace_workload_and_ports")
+    let Some(objects) = lab("every_component_has_its_application_namespace_workload_and_ports")
     else {
         return;
     };
-    let objects = lab(&kustomize);
     let applications: BTreeMap<&str, &Object> = objects
         .iter()
         .filter(|object| object.kind() == "Application" && object.directory == "apps")
@@ -182,10 +180,9 @@ fn the_root_patches_its_source_into_every_child() {
 
 #[test]
 fn the_project_allows_what_the_applications_apply() {
-    let Some(kustomize) = program("the_project_allows_what_the_applications_apply") else {
+    let Some(objects) = lab("the_project_allows_what_the_applications_apply") else {
         return;
     };
-    let objects = lab(&kustomize);
     let project = objects
         .iter()
         .find(|object| object.kind() == "AppProject")
@@ -198,7 +195,7 @@ fn the_project_allows_what_the_applications_apply() {
             .map_or(String::new(), |(group, _)| group.to_owned())
     };
     let mut used = vec![false; items(&spec["clusterResourceWhitelist"]).len()];
-    for object in &objects {
+    for object in objects {
         if ["apps", "argocd"].contains(&object.directory.as_str()) {
             continue;
         }

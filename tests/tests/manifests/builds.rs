@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use lab_tests::{
     config::{self, documents, manifests},
-    kustomize::{build, directories, has_argocd, program},
+    kustomize::{build, buildable, directories, program},
 };
 
 #[test]
@@ -13,10 +13,7 @@ fn every_directory_builds() {
         return;
     };
     let mut failures = Vec::new();
-    for directory in directories() {
-        if directory.ends_with("argocd") && !has_argocd() {
-            continue;
-        }
+    for directory in buildable() {
         match build(&kustomize, &directory) {
             Ok(objects) => assert!(!objects.is_empty(), "{directory} has no object"),
             Err(error) => failures.push(format!("{directory}: {error}")),

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use blueprint::Secret;
-use lab_tests::kustomize::{
-    Object, PodTemplate, build, directories, has_argocd, items, lab, program, text,
-};
+use lab_tests::kustomize::{Object, PodTemplate, build, buildable, items, lab, program, text};
 use serde_json::Value;
 
 /// A lab's objects, by kind, namespace and name.
@@ -35,11 +33,10 @@ impl<'a> Names<'a> {
 
 /// The lab, and a check of each of its pod templates.
 fn check_templates(test: &str, check: impl Fn(&Names<'_>, &PodTemplate<'_>)) {
-    let Some(kustomize) = program(test) else {
+    let Some(objects) = lab(test) else {
         return;
     };
-    let objects = lab(&kustomize);
-    let names = Names::of(&objects);
+    let names = Names::of(objects);
     let templates: Vec<_> = objects.iter().filter_map(Object::pod_template).collect();
     assert!(templates.len() > 10, "{} templates", templates.len());
     for template in &templates {
@@ -94,10 +91,9 @@ fn is_made_by_argocd(namespace: &str, name: &str) -> bool {
 
 #[test]
 fn every_secret_of_bootstrap_is_read_by_its_keys() {
-    let Some(kustomize) = program("every_secret_of_bootstrap_is_read_by_its_keys") else {
+    let Some(objects) = lab("every_secret_of_bootstrap_is_read_by_its_keys") else {
         return;
     };
-    let objects = lab(&kustomize);
     for secret in Secret::ALL {
         for namespace in secret.namespaces {
             let readers: Vec<_> = objects
@@ -195,10 +191,10 @@ fn pods_find_their_account_their_volumes_and_their_ports() {
 
 #[test]
 fn selectors_match_the_pods_they_are_for() {
-    let Some(kustomize) = program("selectors_match_the_pods_they_are_for") else {
+    let Some(objects) = lab("selectors_match_the_pods_they_are_for") else {
         return;
     };
-    let objects = lab(&kustomize);
+    let names = Names::of(objects);
     let templates: Vec<_> = objects.iter().filter_map(Object::pod_template).collect();
     for pods in &templates {
         if pods.owner.kind() == "Job" {
@@ -213,7 +209,7 @@ fn selectors_match_the_pods_they_are_for() {
         if pods.owner.kind() == "StatefulSet" {
             let service = text(&pods.owner.value["spec"]["serviceName"]);
             assert!(
-                Names::of(&objects).has("Service", pods.owner.namespace(), service)
+                names.has("Service", pods.owner.namespace(), service)
                     || pods.owner.directory == "argocd",
                 "{} names the Service {service:?}",
                 pods.owner.id()
@@ -250,11 +246,10 @@ fn selectors_match_the_pods_they_are_for() {
 
 #[test]
 fn bindings_name_a_role_and_subjects_that_exist() {
-    let Some(kustomize) = program("bindings_name_a_role_and_subjects_that_exist") else {
+    let Some(objects) = lab("bindings_name_a_role_and_subjects_that_exist") else {
         return;
     };
-    let objects = lab(&kustomize);
-    let names = Names::of(&objects);
+    let names = Names::of(objects);
     for binding in objects
         .iter()
         .filter(|object| object.kind().ends_with("RoleBinding"))
@@ -287,13 +282,10 @@ fn overlays_refer_to_what_they_bring() {
     let Some(kustomize) = program("overlays_refer_to_what_they_bring") else {
         return;
     };
-    for directory in directories()
+    for directory in buildable()
         .iter()
         .filter(|directory| directory.starts_with("overlays/"))
     {
-        if directory.ends_with("argocd") && !has_argocd() {
-            continue;
-        }
         let objects = build(&kustomize, directory).unwrap();
         let names = Names::of(&objects);
         for scaled in objects

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_tests::kustomize::{Object, items, lab, program, text};
+use lab_tests::kustomize::{Object, items, lab, text};
 use serde_json::{Value, json};
 
 /// Workloads that need more than the strictest Pod Security level gives, and the requirement that they do not meet.
@@ -27,11 +27,11 @@ const TOKENS: [&str; 5] = [
 
 #[test]
 fn containers_have_no_privileges() {
-    let Some(kustomize) = program("containers_have_no_privileges") else {
+    let Some(objects) = lab("containers_have_no_privileges") else {
         return;
     };
     let mut unmet = BTreeSet::new();
-    for pods in lab(&kustomize).iter().filter_map(Object::pod_template) {
+    for pods in objects.iter().filter_map(Object::pod_template) {
         for container in pods.all_containers() {
             let owner = pods.owner.name().to_owned();
             unmet.extend(
@@ -46,11 +46,7 @@ fn containers_have_no_privileges() {
         .collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
     for exception in expected {
-        let is_here = exception.0 != "argocd-redis" || lab_tests::kustomize::has_argocd();
-        assert!(
-            unmet.contains(&exception) || !is_here,
-            "{exception:?} is no exception"
-        );
+        assert!(unmet.contains(&exception), "{exception:?} is no exception");
     }
 }
 
@@ -99,11 +95,11 @@ fn a_container_that_asks_for_nothing_meets_no_requirement() {
 #[test]
 fn the_labs_own_services_can_write_the_temporary_file_of_their_profiler() {
     let test = "the_labs_own_services_can_write_the_temporary_file_of_their_profiler";
-    let Some(kustomize) = program(test) else {
+    let Some(objects) = lab(test) else {
         return;
     };
     let mut services = 0;
-    for pods in lab(&kustomize).iter().filter_map(Object::pod_template) {
+    for pods in objects.iter().filter_map(Object::pod_template) {
         for container in pods.containers() {
             if !text(&container["image"]).starts_with("lab/") {
                 continue;
@@ -127,13 +123,10 @@ fn the_labs_own_services_can_write_the_temporary_file_of_their_profiler() {
 
 #[test]
 fn namespaces_enforce_the_strictest_level_that_holds() {
-    let Some(kustomize) = program("namespaces_enforce_the_strictest_level_that_holds") else {
+    let Some(objects) = lab("namespaces_enforce_the_strictest_level_that_holds") else {
         return;
     };
-    for namespace in lab(&kustomize)
-        .iter()
-        .filter(|object| object.kind() == "Namespace")
-    {
+    for namespace in objects.iter().filter(|object| object.kind() == "Namespace") {
         let level = if PRIVILEGED.contains(&namespace.name()) {
             "privileged"
         } else {
@@ -153,10 +146,9 @@ fn namespaces_enforce_the_strictest_level_that_holds() {
 
 #[test]
 fn only_those_that_speak_to_the_api_server_have_a_token() {
-    let Some(kustomize) = program("only_those_that_speak_to_the_api_server_have_a_token") else {
+    let Some(objects) = lab("only_those_that_speak_to_the_api_server_have_a_token") else {
         return;
     };
-    let objects = lab(&kustomize);
     let own = |object: &&Object| object.directory != "argocd";
     let with_token: BTreeSet<_> = objects
         .iter()
@@ -194,10 +186,10 @@ fn only_those_that_speak_to_the_api_server_have_a_token() {
 
 #[test]
 fn no_role_may_read_secrets_of_the_lab_or_do_everything() {
-    let Some(kustomize) = program("no_role_may_read_secrets_of_the_lab_or_do_everything") else {
+    let Some(objects) = lab("no_role_may_read_secrets_of_the_lab_or_do_everything") else {
         return;
     };
-    for role in lab(&kustomize) {
+    for role in objects {
         if !["Role", "ClusterRole"].contains(&role.kind()) || role.directory == "argocd" {
             continue;
         }
@@ -221,10 +213,10 @@ fn no_role_may_read_secrets_of_the_lab_or_do_everything() {
 
 #[test]
 fn the_manifests_make_no_secret() {
-    let Some(kustomize) = program("the_manifests_make_no_secret") else {
+    let Some(objects) = lab("the_manifests_make_no_secret") else {
         return;
     };
-    for object in lab(&kustomize) {
+    for object in objects {
         let has_data = ["data", "stringData"]
             .iter()
             .any(|field| !object.value[*field].is_null());
@@ -234,10 +226,9 @@ fn the_manifests_make_no_secret() {
 
 #[test]
 fn every_image_is_named_by_tag_and_digest() {
-    let Some(kustomize) = program("every_image_is_named_by_tag_and_digest") else {
+    let Some(objects) = lab("every_image_is_named_by_tag_and_digest") else {
         return;
     };
-    let objects = lab(&kustomize);
     let images: BTreeSet<&str> = objects
         .iter()
         .filter_map(Object::pod_template)

@@ -1,6 +1,6 @@
 //! The whole lab fits a laptop of 4 processors and 8 GiB, and each container says when it has started, is ready and lives.
 
-use lab_tests::kustomize::{Object, items, lab, program, text};
+use lab_tests::kustomize::{Object, items, lab, text};
 use serde_json::Value;
 
 /// What is left of 4000 thousandths of a processor beside Kubernetes' own.
@@ -14,10 +14,9 @@ const LIMIT_MIB: u64 = 8 * 1024;
 
 #[test]
 fn the_lab_fits_a_laptop() {
-    let Some(kustomize) = program("the_lab_fits_a_laptop") else {
+    let Some(objects) = lab("the_lab_fits_a_laptop") else {
         return;
     };
-    let objects = lab(&kustomize);
     let (mut cpu, mut requested, mut limit) = (0, 0, 0);
     for pods in objects.iter().filter_map(Object::pod_template) {
         // What runs first is gone when the others run; a Job ends.
@@ -41,10 +40,10 @@ fn the_lab_fits_a_laptop() {
 
 #[test]
 fn every_container_is_probed_for_start_readiness_and_life() {
-    let Some(kustomize) = program("every_container_is_probed_for_start_readiness_and_life") else {
+    let Some(objects) = lab("every_container_is_probed_for_start_readiness_and_life") else {
         return;
     };
-    for pods in lab(&kustomize).iter().filter_map(Object::pod_template) {
+    for pods in objects.iter().filter_map(Object::pod_template) {
         if pods.owner.kind() == "Job" || pods.owner.directory == "argocd" {
             continue;
         }
@@ -59,10 +58,10 @@ fn every_container_is_probed_for_start_readiness_and_life() {
 
 #[test]
 fn labels_say_what_an_object_is() {
-    let Some(kustomize) = program("labels_say_what_an_object_is") else {
+    let Some(objects) = lab("labels_say_what_an_object_is") else {
         return;
     };
-    for object in lab(&kustomize) {
+    for object in objects {
         // Upstream labels its own.
         if object.directory == "argocd" {
             continue;
