@@ -56,8 +56,9 @@ async fn an_interrupted_bootstrap_is_gone_on_with(lab: &CommandLine) {
     })
     .await;
     bootstrap.interrupt();
-    assert_eq!(bootstrap.wait().code(), Some(130));
+    let status = bootstrap.wait();
     let said = fs::read_to_string(output.path()).unwrap();
+    assert_eq!(status.code(), Some(130), "{said}");
     assert!(said.contains("cargo xtask bootstrap` goes on"), "{said}");
 
     lab.run(&["status"]).with_code(0);

@@ -1,9 +1,10 @@
 //! Builds the producer and the consumer beside this program, in a workspace.
 
-use std::{path::Path, process::Stdio};
+use std::{os::unix::process::ExitStatusExt as _, path::Path, process::Stdio};
 
 use anstream::eprintln;
 use anyhow::Context as _;
+use rustix::process::Signal;
 use tokio::process::Command;
 
 use crate::{
@@ -53,6 +54,10 @@ async fn cargo_build(root: &Path, programs: &Path) -> anyhow::Result<()> {
     let status = command.status().await.context("cannot run cargo")?;
     if status.success() {
         return Ok(());
+    }
+    if status.signal() == Some(Signal::INT.as_raw()) {
+        // Ctrl-C in a terminal reaches cargo too. That nothing was built is no failure then: the command ends as interrupted.
+        return std::future::pending().await;
     }
     Err(Failure::new(
         Exit::Unexpected,
