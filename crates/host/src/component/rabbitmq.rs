@@ -65,6 +65,11 @@ pub(super) fn render(site: &Site) -> Result<Rendered, HostError> {
         ),
         ("ERL_EPMD_PORT", port(EPMD).to_string()),
         ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
+        // A node that is ended while it boots would leave it where the command was given.
+        (
+            "ERL_CRASH_DUMP",
+            data.join("erl_crash.dump").display().to_string(),
+        ),
         // The Erlang cookie lies in HOME, so each lab has its own.
         ("HOME", data.display().to_string()),
     ]
