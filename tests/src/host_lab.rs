@@ -9,7 +9,8 @@ use std::{
 };
 
 use blueprint::{Arrow, Component};
-use host::{Control, Lab, Request, UnitStatus};
+use host::{Control, Request, UnitStatus};
+use lab::Lab;
 use messaging::journal::{Ledger, Records, compare};
 use serde_json::Value;
 use uuid::Uuid;

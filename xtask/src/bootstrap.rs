@@ -15,19 +15,17 @@ use std::{
 use anstream::{eprintln, print};
 use anyhow::Context as _;
 use blueprint::Component;
-use host::{
-    Control, HostError, Lab, LabFile, Plan, PlanInput, Request, UnitStatus, end_leftovers, plan,
-};
+use host::{Control, HostError, Plan, PlanInput, Request, UnitStatus, end_leftovers, plan};
 use jiff::Timestamp;
+use lab::{Lab, LabFile};
 use tokio::time::{Instant, sleep};
 use verify::Presence;
 
-use crate::{
-    cli,
+use crate::{engine, install, status};
+use terminal::{
+    Setting, cli,
     failure::{Exit, Failure},
-    install,
-    setting::Setting,
-    status, verification,
+    verification,
 };
 
 /// How long a supervisor may take to open its socket.
@@ -41,8 +39,8 @@ pub async fn run(setting: &Setting, arguments: cli::Bootstrap) -> anyhow::Result
     let bootstrap = async {
         let summary = bring_up(setting, &arguments).await?;
         eprintln!("{summary}");
-        print!("{}", status::table(setting).await?);
-        verification::prove_all(setting).await
+        print!("{}", status::report(setting).await?.to_table());
+        Ok(verification::prove_all(&engine::running(setting).await?).await)
     };
     tokio::select! {
         result = bootstrap => result,
@@ -57,11 +55,10 @@ pub async fn run(setting: &Setting, arguments: cli::Bootstrap) -> anyhow::Result
 }
 
 async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Result<String> {
-    let cli::EngineKind::Host = arguments.engine;
     let (started, begin) = (Instant::now(), Timestamp::now());
     let _change = setting.lab.lock_for_change()?;
-    let mut file = setting.lab.load_or_create()?;
-    let mut input = setting.plan_input();
+    let mut file = setting.lab.load_or_create(&lab::Engine::Host)?;
+    let mut input = engine::plan_input(setting);
     if arguments.install {
         let missing: Vec<_> = input
             .programs
@@ -70,7 +67,7 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
             .collect();
         if !missing.is_empty() {
             install::packages(&missing)?;
-            input = setting.plan_input();
+            input = engine::plan_input(setting);
         }
     }
     refuse_missing(&input)?;
@@ -113,7 +110,7 @@ async fn store_delete_request(
     setting: &Setting,
     control: &Control,
 ) -> anyhow::Result<Vec<UnitStatus>> {
-    verify::leave_delete_request(&setting.engine().await?)
+    verify::leave_delete_request(&engine::of(setting).await?)
         .await
         .map_err(|reason| {
             Failure::new(

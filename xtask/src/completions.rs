@@ -4,7 +4,7 @@ use std::io;
 
 use clap::CommandFactory as _;
 
-use crate::{cli, failure::Exit};
+use terminal::{cli, failure::Exit};
 
 /// Writes the script to standard output. It completes the program's own name, `xtask`.
 pub fn run(arguments: cli::Completions) -> anyhow::Result<Exit> {

@@ -4,11 +4,12 @@ use anstream::print;
 use blueprint::Account;
 use verify::{Engine as _, Presence};
 
-use crate::{failure::Exit, setting::Setting, table::Rows};
+use crate::engine;
+use terminal::{Setting, failure::Exit, table::Rows};
 
 /// Prints the accounts of the components that this lab has.
 pub async fn run(setting: &Setting) -> anyhow::Result<Exit> {
-    let engine = setting.engine().await?;
+    let engine = engine::of(setting).await?;
     let mut rows = Rows::new(["ACCOUNT", "USER", "PASSWORD", "LOGIN"]);
     for account in Account::ALL {
         let component = account.component();

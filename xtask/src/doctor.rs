@@ -12,7 +12,8 @@ use host::{Control, HostError, PlanInput, Request, find_leftovers};
 use serde::Serialize;
 use verify::Presence;
 
-use crate::{cli, failure::Exit, setting::Setting, table};
+use crate::engine;
+use terminal::{Setting, cli, failure::Exit, table};
 
 /// The whole lab with its optional components stays below this.
 const MEMORY_BYTES: u64 = 3 << 30;
@@ -72,7 +73,7 @@ pub async fn run(setting: &Setting, arguments: cli::Doctor) -> anyhow::Result<Ex
 }
 
 async fn examine(setting: &Setting) -> Vec<Finding> {
-    let input = setting.plan_input();
+    let input = engine::plan_input(setting);
     let mut findings = programs(&input);
     let (state, running) = state(setting).await;
     findings.extend(state);

@@ -7,14 +7,14 @@ use std::{
 };
 
 use anstream::eprintln;
-use host::{Control, HostError, Lab, LabFile, Request, end_leftovers, find_leftovers};
+use host::{Control, HostError, Request, end_leftovers, find_leftovers};
+use lab::{Lab, LabFile};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::{
-    cli,
+use terminal::{
+    Setting, cli,
     failure::{Exit, Failure},
-    setting::Setting,
 };
 
 /// How long a supervisor that has ended its units may take to be gone itself.

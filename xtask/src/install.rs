@@ -6,7 +6,7 @@ use anstream::eprintln;
 use anyhow::Context as _;
 use xshell::{Shell, cmd};
 
-use crate::failure::{Exit, Failure};
+use terminal::failure::{Exit, Failure};
 
 /// The script that Debian's package scripts ask before they start a service (`invoke-rc.d(8)`).
 const POLICY: &str = "/usr/sbin/policy-rc.d";

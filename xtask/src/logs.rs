@@ -9,10 +9,9 @@ use std::{
 use anyhow::Context as _;
 use tokio::time::sleep;
 
-use crate::{
-    cli,
+use terminal::{
+    Setting, cli,
     failure::{Exit, Failure},
-    setting::Setting,
 };
 
 /// How often a followed file is looked at.

@@ -1,32 +1,29 @@
 //! `cargo xtask`: the lab's one command line. Arguments and dispatch; each command is a file of its own.
 
 mod bootstrap;
-mod cli;
+mod choice;
 mod completions;
 mod credentials;
 mod doctor;
 mod down;
-mod failure;
+mod engine;
+mod forward;
 mod http;
 mod install;
 mod logs;
 mod profile;
-mod progress;
-mod setting;
 mod status;
 mod supervise;
-mod table;
 mod test;
-mod verification;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
-
-use crate::{
-    cli::{Cli, Command},
-    failure::Exit,
-    setting::Setting,
+use terminal::{
+    Setting,
+    cli::{Cli, Command, EngineKind},
+    failure::{self, Exit},
+    verification,
 };
 
 fn main() -> ExitCode {
@@ -37,23 +34,31 @@ fn main() -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return failure::report(&error.into()),
+        Err(error) => return failure::report(&error.into(), engine::explain),
     };
     match runtime.block_on(run(cli)) {
         Ok(exit) => exit.into(),
-        Err(error) => failure::report(&error),
+        Err(error) => failure::report(&error, engine::explain),
     }
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let setting = Setting::new(cli.state, cli.name)?;
+    if let Some(kind) = choice::engine(&setting, &cli.command).await?
+        && kind != EngineKind::Host
+    {
+        return Err(forward::to_cluster_engine(&setting));
+    }
     match cli.command {
         Command::Bootstrap(arguments) => bootstrap::run(&setting, arguments).await,
         Command::Status(arguments) => status::run(&setting, arguments).await,
         Command::Logs(arguments) => logs::run(&setting, arguments).await,
         Command::Credentials => credentials::run(&setting).await,
         Command::Profile(arguments) => profile::run(&setting, arguments).await,
-        Command::Verify(arguments) => verification::run(&setting, arguments).await,
+        Command::Verify(arguments) => {
+            verification::run(&engine::running(&setting).await?, arguments).await
+        }
+        Command::Push(_) | Command::Images(_) => Err(choice::nothing_to_push(&setting)),
         Command::Doctor(arguments) => doctor::run(&setting, arguments).await,
         Command::Test(arguments) => test::run(&setting, arguments),
         Command::Down(arguments) => down::run(&setting, arguments).await,

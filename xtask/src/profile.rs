@@ -8,11 +8,10 @@ use std::{fs, time::Duration};
 use anstream::{eprintln, println};
 use anyhow::Context as _;
 
-use crate::{
-    cli,
+use crate::{engine, http};
+use terminal::{
+    Setting, cli,
     failure::{Exit, Failure},
-    http,
-    setting::Setting,
 };
 
 /// How much longer than the sampling the answer may take.
@@ -21,7 +20,7 @@ const SLACK: Duration = Duration::from_secs(20);
 /// Runs the command; standard output has the two paths.
 pub async fn run(setting: &Setting, arguments: cli::Profile) -> anyhow::Result<Exit> {
     let component = arguments.component;
-    let engine = setting.engine().await?;
+    let engine = engine::of(setting).await?;
     let port = engine.port(component, "admin").ok_or_else(|| {
         Failure::new(
             Exit::Missing,

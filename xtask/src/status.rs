@@ -4,72 +4,34 @@ mod figures;
 mod watch;
 
 use anstream::{print, println};
-use anstyle::AnsiColor;
 use blueprint::Component;
 use host::{Control, HostError, Request, UnitStatus};
-use serde::Serialize;
 use verify::{Engine as _, Presence};
 
-use crate::{cli, failure::Exit, setting::Setting, table::Rows};
-
-/// `status --json`. Fields may be added; none is removed or renamed.
-#[derive(Debug, Serialize)]
-struct Report {
-    schema: u32,
-    engine: &'static str,
-    lab: String,
-    components: Vec<Row>,
-}
-
-/// One component.
-#[derive(Debug, Serialize)]
-struct Row {
-    name: &'static str,
-    /// A state of the supervisor's unit, `stopped` in a lab that is down, or `absent`.
-    state: String,
-    version: Option<String>,
-    url: Option<String>,
-    reason: Option<String>,
-}
+use crate::engine;
+use terminal::{
+    Setting, cli,
+    failure::Exit,
+    status::{Report, Row},
+};
 
 /// Runs the command.
 pub async fn run(setting: &Setting, arguments: cli::Status) -> anyhow::Result<Exit> {
     if arguments.watch {
         return watch::run(setting).await;
     }
+    let report = report(setting).await?;
     if arguments.json {
-        let report = Report {
-            schema: 1,
-            engine: "host",
-            lab: setting.lab.name().to_owned(),
-            components: rows(setting).await?,
-        };
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{}", table(setting).await?);
+        print!("{}", report.to_table());
     }
     Ok(Exit::Holds)
 }
 
-/// Each component with its state, version and URL, as a table.
-pub async fn table(setting: &Setting) -> anyhow::Result<String> {
-    let mut table = Rows::new(["COMPONENT", "STATE", "VERSION", "URL", "REASON"]);
-    for row in rows(setting).await? {
-        let color = match row.state.as_str() {
-            "ready" => Some(AnsiColor::Green),
-            "absent" | "stopped" => None,
-            "back-off" => Some(AnsiColor::Red),
-            _ => Some(AnsiColor::Yellow),
-        };
-        let text = Option::unwrap_or_default;
-        let (version, url, reason) = (text(row.version), text(row.url), text(row.reason));
-        table.add(color, [&row.name, &row.state, &version, &url, &reason]);
-    }
-    Ok(table.text())
-}
-
-async fn rows(setting: &Setting) -> anyhow::Result<Vec<Row>> {
-    let engine = setting.engine().await?;
+/// Each component with its state, version and URL.
+pub async fn report(setting: &Setting) -> anyhow::Result<Report> {
+    let engine = engine::of(setting).await?;
     let units = match Control::of(&setting.lab).ask(&Request::Status).await {
         Ok(units) => Some(units),
         Err(HostError::NotRunning { .. }) => None,
@@ -89,7 +51,13 @@ async fn rows(setting: &Setting) -> anyhow::Result<Vec<Row>> {
             present(component, url, units.as_deref())
         }
     };
-    Ok(Component::ALL.map(row).into())
+    Ok(Report {
+        schema: 1,
+        engine: engine.name(),
+        lab: setting.lab.name().to_owned(),
+        components: Component::ALL.map(row).into(),
+        gitops: None,
+    })
 }
 
 fn present(component: Component, url: Option<String>, units: Option<&[UnitStatus]>) -> Row {

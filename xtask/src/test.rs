@@ -10,11 +10,10 @@ use std::{
 use anstream::{eprintln, println};
 use anyhow::Context as _;
 
-use crate::{
-    cli,
+use crate::{engine, install};
+use terminal::{
+    Setting, cli,
     failure::{Exit, Failure},
-    install,
-    setting::Setting,
 };
 
 /// What the tests run against, beside what the lab itself runs.
@@ -115,7 +114,7 @@ pub fn run(setting: &Setting, arguments: cli::Test) -> anyhow::Result<Exit> {
 }
 
 fn install_missing(setting: &Setting) -> anyhow::Result<()> {
-    let programs = setting.plan_input().programs;
+    let programs = engine::plan_input(setting).programs;
     let mut packages: Vec<&str> = programs
         .all_missing()
         .filter_map(|missing| missing.package)

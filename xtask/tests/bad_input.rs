@@ -117,7 +117,7 @@ fn state_that_cannot_be_written_is_named() {
 #[test]
 fn a_bootstrap_beside_another_is_refused() {
     let state = tempfile::tempdir().unwrap();
-    let lab = host::Lab::at(state.path(), "default");
+    let lab = lab::Lab::at(state.path(), "default");
     let _held = lab.lock_for_change().unwrap();
     let output = run(state.path(), &["bootstrap"]);
     let said = String::from_utf8_lossy(&output.stderr);

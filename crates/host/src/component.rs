@@ -20,12 +20,12 @@ use std::{
 };
 
 use blueprint::Component;
+use lab::write_if_changed;
 use uuid::Uuid;
 use verify::Fault;
 
 use crate::{
-    HostError, PlanInput, PortMap, Readiness, Unit, fingerprint::Fingerprint,
-    lab::write_if_changed, names::localise,
+    HostError, PlanInput, PortMap, Readiness, Unit, fingerprint::Fingerprint, names::localise,
 };
 
 /// A port at which nobody listens (`tcpmux`), for links that are cut on purpose.

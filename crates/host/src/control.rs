@@ -15,7 +15,8 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{HostError, Lab, Unit, unit::component_name};
+use crate::{HostError, Unit, unit::component_name};
+use lab::Lab;
 
 /// How long a reply may take; stopping a unit is answered when its processes are gone.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);

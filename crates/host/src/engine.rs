@@ -9,12 +9,12 @@ use std::{
 
 use blueprint::{Account, Component};
 use futures_util::future::BoxFuture;
+use lab::{LabFile, passwords};
 use rustix::system::uname;
 use verify::{Cause, Engine, EngineError, Fault, NodeFacts, Presence};
 
 use crate::{
-    Control, HostError, LabFile, PlanInput, PortMap, Request, UnitStatus, plan, secrets,
-    supervisor::all_ready,
+    Control, HostError, PlanInput, PortMap, Request, UnitStatus, plan, supervisor::all_ready,
 };
 
 /// A running lab on this machine.
@@ -89,7 +89,7 @@ impl Engine for HostEngine {
     }
 
     fn password(&self, account: Account) -> Result<String, EngineError> {
-        secrets::read(&self.input.lab, account).map_err(|source| EngineError::Password {
+        passwords::read(&self.input.lab, account).map_err(|source| EngineError::Password {
             account,
             source: source.into(),
         })

@@ -1,6 +1,6 @@
 //! The host engine: the lab as plain processes on one machine, without container, cluster or root.
 //!
-//! [`Lab`] is a lab's directory. [`plan`] turns `manifests/`, the programs found on this machine and the lab's ports
+//! [`lab::Lab`] is a lab's directory. [`plan`] turns `manifests/`, the programs found on this machine and the lab's ports
 //! into [`Unit`]s; the [`supervisor`] runs them in process groups of their own, in dependency order, restarted with
 //! back-off, their output written as CRI logs; [`Control`] talks to it; [`HostEngine`] lets verification ask it.
 //!
@@ -13,7 +13,6 @@ mod discovery;
 mod engine;
 mod error;
 mod fingerprint;
-mod lab;
 mod leftovers;
 mod minio_admin;
 mod names;
@@ -21,14 +20,12 @@ mod plan;
 mod ports;
 mod programs;
 mod readiness;
-mod secrets;
 pub mod supervisor;
 mod unit;
 
 pub use control::{Control, Reply, Request, UnitState, UnitStatus};
 pub use engine::HostEngine;
 pub use error::HostError;
-pub use lab::{Lab, LabFile};
 pub use leftovers::{Leftover, end_leftovers, find_leftovers};
 pub use plan::{Plan, PlanInput, plan};
 pub use ports::{MovedPort, PortMap};

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use blueprint::{Account, Component};
+use lab::{Lab, LabFile, passwords, ports::is_free};
 use verify::{Fault, Presence};
 
 use crate::{
-    Control, HostError, Lab, LabFile, PortMap, Programs, Request, Unit, UnitStatus,
+    Control, HostError, PortMap, Programs, Request, Unit, UnitStatus,
     component::{self, Rendered, Site},
-    ports, secrets,
 };
 
 /// What a plan is made from.
@@ -111,14 +111,14 @@ pub fn plan(
     let components = input.components();
     let remembered = file.ports.clone();
     let ports = PortMap::assign(&remembered, &components, |port| {
-        (running && remembered.values().any(|held| *held == port)) || ports::is_free(port)
+        (running && remembered.values().any(|held| *held == port)) || is_free(port)
     })?;
     if ports.clone().into_remembered() != file.ports {
         file.ports = ports.clone().into_remembered();
         input.lab.save(file)?;
     }
     for account in Account::ALL {
-        secrets::ensure(&input.lab, account)?;
+        passwords::ensure(&input.lab, account)?;
     }
     let site = Site {
         input,

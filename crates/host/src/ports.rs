@@ -1,16 +1,9 @@
 //! Which TCP port of 127.0.0.1 each component listens on: the design's, or the next free one, remembered.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::{Ipv4Addr, TcpListener},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use blueprint::Component;
-
-use crate::HostError;
-
-/// How far from the preferred port a free one is looked for.
-const SEARCH: u16 = 1000;
+use lab::{LabError, ports::next_free};
 
 /// The ports of a lab's components on 127.0.0.1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,21 +61,14 @@ impl PortMap {
         remembered: &BTreeMap<String, u16>,
         components: &[Component],
         is_free: impl Fn(u16) -> bool,
-    ) -> Result<Self, HostError> {
+    ) -> Result<Self, LabError> {
         let mut assigned = remembered.clone();
         let mut used: BTreeSet<u16> = BTreeSet::new();
         for &component in components {
             for (name, preferred) in wanted(component) {
                 let key = key(component, name);
                 let first = remembered.get(&key).copied().unwrap_or(preferred);
-                let last = first.saturating_add(SEARCH);
-                let port = (first..=last)
-                    .find(|port| !used.contains(port) && is_free(*port))
-                    .ok_or_else(|| HostError::NoPort {
-                        owner: key.clone(),
-                        first,
-                        last,
-                    })?;
+                let port = next_free(&key, first, |port| !used.contains(&port) && is_free(port))?;
                 used.insert(port);
                 assigned.insert(key, port);
             }
@@ -130,13 +116,6 @@ impl PortMap {
     }
 }
 
-/// Whether a port can be listened on, on loopback and, because some programs bind every address, on all.
-pub(crate) fn is_free(port: u16) -> bool {
-    [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED]
-        .into_iter()
-        .all(|address| TcpListener::bind((address, port)).is_ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,14 +142,5 @@ mod tests {
     fn a_crowded_machine_is_an_error_that_names_the_owner() {
         let error = PortMap::assign(&BTreeMap::new(), &PAIR, |_| false).unwrap_err();
         assert!(error.to_string().contains("producer/admin"), "{error}");
-    }
-
-    #[test]
-    fn a_port_with_a_listener_is_not_free() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        assert!(!is_free(port));
-        drop(listener);
-        assert!(is_free(port));
     }
 }

@@ -16,7 +16,8 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{board::Board, runner::Runner};
-use crate::{HostError, Lab, Reply, Request, Unit, UnitState, UnitStatus, control::short_path};
+use crate::{HostError, Reply, Request, Unit, UnitState, UnitStatus, control::short_path};
+use lab::{Lab, LabError};
 
 /// Runs a lab's units until it is asked to shut down, by request, SIGTERM or SIGINT.
 ///
@@ -24,9 +25,10 @@ use crate::{HostError, Lab, Reply, Request, Unit, UnitState, UnitStatus, control
 /// When another supervisor of the lab is alive or the socket cannot be made.
 pub async fn run(lab: Lab, instance: Uuid) -> Result<(), HostError> {
     let Some(_lock) = lab.lock_for_supervision()? else {
-        return Err(HostError::Busy {
+        return Err(LabError::Busy {
             path: lab.directory().to_owned(),
-        });
+        }
+        .into());
     };
     detach();
     let listener = listen(&lab)?;

@@ -10,7 +10,8 @@ use std::{
 };
 
 use blueprint::Component;
-use host::{HostError, Lab, Plan, PlanInput, Programs, plan};
+use host::{HostError, Plan, PlanInput, Programs, plan};
+use lab::{Lab, LabError};
 use verify::{Fault, Presence};
 
 struct Site {
@@ -59,7 +60,7 @@ impl Site {
     }
 
     fn plan(&self, faults: &[Fault]) -> Result<Plan, HostError> {
-        let mut file = self.input.lab.load_or_create()?;
+        let mut file = self.input.lab.load_or_create(&lab::Engine::Host)?;
         plan(&self.input, &mut file, false, faults)
     }
 
@@ -164,7 +165,7 @@ fn a_taken_port_moves_and_stays_moved() {
     let site = Site::new();
     let squatter = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let taken = squatter.local_addr().unwrap().port();
-    let mut file = site.input.lab.load_or_create().unwrap();
+    let mut file = site.input.lab.load_or_create(&lab::Engine::Host).unwrap();
     file.ports.insert("grafana/http".to_owned(), taken);
     let moved = plan(&site.input, &mut file, false, &[]).unwrap();
     let port = moved.ports.get(Component::Grafana, "http").unwrap();
@@ -194,7 +195,9 @@ fn a_configuration_that_cannot_be_read_or_understood_is_named() {
     let prometheus = site.copy_manifests().join("prometheus/prometheus.yml");
     fs::write(&prometheus, "scrape_configs: [").unwrap();
     let error = site.plan(&[]).unwrap_err();
-    assert!(matches!(&error, HostError::Malformed { path, .. } if *path == prometheus));
+    assert!(
+        matches!(&error, HostError::Lab(LabError::Malformed { path, .. }) if *path == prometheus)
+    );
 
     fs::write(&prometheus, "scrape_configs: [{job_name: nobody}]").unwrap();
     let error = site.plan(&[]).unwrap_err().to_string();
@@ -202,5 +205,5 @@ fn a_configuration_that_cannot_be_read_or_understood_is_named() {
 
     fs::remove_file(&prometheus).unwrap();
     let error = site.plan(&[]).unwrap_err();
-    assert!(matches!(&error, HostError::File { path, .. } if *path == prometheus));
+    assert!(matches!(&error, HostError::Lab(LabError::File { path, .. }) if *path == prometheus));
 }

@@ -12,9 +12,10 @@ use std::{
 
 use blueprint::Component;
 use host::{
-    Control, HostError, Lab, Readiness, Request, Unit, UnitState, UnitStatus, end_leftovers,
+    Control, HostError, Readiness, Request, Unit, UnitState, UnitStatus, end_leftovers,
     find_leftovers, supervisor,
 };
+use lab::{Lab, LabError};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     task::JoinHandle,
@@ -38,7 +39,7 @@ impl Bench {
     async fn new() -> Self {
         let state = tempfile::tempdir().unwrap();
         let lab = Lab::at(state.path(), "test");
-        let instance = lab.load_or_create().unwrap().instance;
+        let instance = lab.load_or_create(&lab::Engine::Host).unwrap().instance;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let bench = Self {
             _state: state,
@@ -235,7 +236,10 @@ async fn a_daemon_that_left_its_group_is_found_by_the_mark() {
 async fn a_lab_has_one_supervisor() {
     let bench = Bench::new().await;
     let second = supervisor::run(bench.lab.clone(), bench.instance).await;
-    assert!(matches!(second, Err(HostError::Busy { .. })), "{second:?}");
+    assert!(
+        matches!(second, Err(HostError::Lab(LabError::Busy { .. }))),
+        "{second:?}"
+    );
     bench.shut_down().await;
 }
 

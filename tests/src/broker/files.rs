@@ -1,20 +1,10 @@
 //! What a RabbitMQ needs to run for itself: ports, configuration beside the manifests' own, users, environment.
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{convert::Infallible, fs, net::TcpListener, path::Path};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use blueprint::Account;
+use lab::broker_users;
 use messaging::topology::{DEAD_LETTER_QUEUE, QUEUE, VHOST};
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
-
-/// The broker's accounts and their tags.
-const ACCOUNTS: [(Account, &[&str]); 3] = [
-    (Account::RabbitmqOperator, &["administrator"]),
-    (Account::RabbitmqProducer, &[]),
-    (Account::RabbitmqConsumer, &[]),
-];
 
 /// Below the range of ephemeral ports. A client that asks for a port in that range while nobody listens there is, now and
 /// then, given that very port for itself and connects to itself, which keeps the broker from coming back.
@@ -72,21 +62,8 @@ pub(super) fn write(folder: &Path, ports: &Ports, conf: &str) {
             definitions.display(),
         ),
     );
-    let users: Vec<_> = ACCOUNTS
-        .iter()
-        .map(|&(account, tags)| {
-            json!({
-                "name": account.username(),
-                "password_hash": hash(&password(account)),
-                "hashing_algorithm": "rabbit_password_hashing_sha256",
-                "tags": tags,
-            })
-        })
-        .collect();
-    write_file(
-        &definitions.join("00-users.json"),
-        &json!({ "users": users }).to_string(),
-    );
+    let Ok(users) = broker_users(|account| Ok::<_, Infallible>(password(account)));
+    write_file(&definitions.join("00-users.json"), &users);
     write_file(
         &definitions.join("topology.json"),
         &crate::config::text("rabbitmq/topology.json"),
@@ -145,16 +122,6 @@ pub(super) fn queue_names_are_saved(folder: &Path) -> Result<(), String> {
         (true, [true, true]) => Ok(()),
         _ => Err(format!("saved: {saved}, names in it: {named:?}")),
     }
-}
-
-/// `base64(salt + sha256(salt + password))` (rabbitmq.com, "Credentials and Passwords").
-fn hash(password: &str) -> String {
-    let salt = &Uuid::now_v7().into_bytes()[12..];
-    let digest = Sha256::new()
-        .chain_update(salt)
-        .chain_update(password)
-        .finalize();
-    STANDARD.encode([salt, digest.as_slice()].concat())
 }
 
 fn write_file(path: &Path, content: &str) {

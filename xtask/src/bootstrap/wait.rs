@@ -5,7 +5,7 @@ use std::time::Duration;
 use host::{Control, Request, UnitState, UnitStatus, supervisor::all_ready};
 use tokio::time::{Instant, sleep};
 
-use crate::{
+use terminal::{
     failure::{Exit, Failure},
     progress::Progress,
 };

@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use rustix::process::Signal;
 use tokio::process::Command;
 
-use crate::{
+use terminal::{
+    Setting,
     failure::{Exit, Failure},
-    setting::Setting,
 };
 
 /// Makes sure that the workload's programs exist: built by cargo in a workspace, installed otherwise.

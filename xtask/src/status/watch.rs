@@ -7,7 +7,8 @@ use blueprint::Component;
 use tokio::time::sleep;
 
 use super::figures;
-use crate::{failure::Exit, http, setting::Setting};
+use crate::{engine, http};
+use terminal::{Setting, failure::Exit};
 
 /// How often the figures are asked for; Prometheus scrapes every five seconds.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -31,12 +32,12 @@ pub async fn run(setting: &Setting) -> anyhow::Result<Exit> {
 }
 
 async fn frame(setting: &Setting, client: &reqwest::Client) -> anyhow::Result<String> {
-    let engine = setting.engine().await?;
+    let engine = engine::of(setting).await?;
     let base = |component| {
         let port = engine.port(component, "http").unwrap_or_default();
         format!("http://127.0.0.1:{port}")
     };
-    let mut frame = super::table(setting).await?;
+    let mut frame = super::report(setting).await?.to_table();
     frame.push('\n');
     // A component that is down is part of the picture, so its error is shown and the watching goes on.
     match figures::text(client, &base(Component::Prometheus)).await {

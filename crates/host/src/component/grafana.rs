@@ -3,9 +3,10 @@
 use std::{fs, path::Path};
 
 use blueprint::{Account, Component};
+use lab::passwords;
 
 use super::{Rendered, Site, url};
-use crate::{HostError, Readiness, Unit, fingerprint::Fingerprint, secrets};
+use crate::{HostError, Readiness, Unit, fingerprint::Fingerprint};
 
 const SELF: Component = Component::Grafana;
 
@@ -23,7 +24,7 @@ pub(super) fn render(site: &Site) -> Result<Rendered, HostError> {
     let config = site.input.lab.config(SELF);
     let data = site.data(SELF)?;
     let port = site.port(SELF, "http");
-    let password = secrets::path(&site.input.lab, Account::GrafanaAdmin);
+    let password = passwords::path(&site.input.lab, Account::GrafanaAdmin);
     Ok(Unit {
         arguments: vec![
             "server".to_owned(),

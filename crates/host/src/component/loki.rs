@@ -1,9 +1,10 @@
 //! Loki: one process on the lab's object store.
 
 use blueprint::{Account, Component};
+use lab::passwords;
 
 use super::{Rendered, Site, flag, url};
-use crate::{HostError, Readiness, Unit, fingerprint::Fingerprint, ports::GRPC, secrets};
+use crate::{HostError, Readiness, Unit, fingerprint::Fingerprint, ports::GRPC};
 
 const SELF: Component = Component::Loki;
 
@@ -31,7 +32,7 @@ pub(super) fn render(site: &Site) -> Result<Rendered, HostError> {
             ),
             (
                 "LOKI_S3_SECRET_KEY",
-                secrets::read(&site.input.lab, Account::MinioLoki)?,
+                passwords::read(&site.input.lab, Account::MinioLoki)?,
             ),
             ("LOKI_DATA", site.data(SELF)?.display().to_string()),
             ("LOKI_GRPC_PORT", grpc.to_string()),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use blueprint::{Account, Component};
+use lab::passwords;
 
 use super::{Rendered, Site};
-use crate::{HostError, Readiness, Unit, secrets};
+use crate::{HostError, Readiness, Unit};
 
 const SELF: Component = Component::Minio;
 
@@ -19,7 +20,7 @@ pub(super) fn render(site: &Site) -> Result<Rendered, HostError> {
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(str::to_owned)
         .collect();
-    let root = secrets::path(&site.input.lab, Account::MinioRoot);
+    let root = passwords::path(&site.input.lab, Account::MinioRoot);
     let user = site.write(SELF, "root-user", Account::MinioRoot.username())?;
     Ok(Unit {
         arguments: vec![

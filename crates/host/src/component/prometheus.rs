@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use blueprint::Component;
+use lab::LabError;
 use serde_yaml::{Mapping, Value};
 use verify::Fault;
 
@@ -21,9 +22,11 @@ const SERVICES: &str = "services";
 pub(super) fn render(site: &Site) -> Result<Rendered, HostError> {
     let ports = site.ports_seen_by(SELF);
     let path = site.manifest_path(SELF, "prometheus.yml");
-    let malformed = |reason: String| HostError::Malformed {
-        path: path.clone(),
-        reason,
+    let malformed = |reason: String| {
+        HostError::from(LabError::Malformed {
+            path: path.clone(),
+            reason,
+        })
     };
     let mut config: Mapping = serde_yaml::from_str(&site.manifest(SELF, "prometheus.yml")?)
         .map_err(|error| malformed(error.to_string()))?;

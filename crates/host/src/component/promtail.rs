@@ -1,6 +1,7 @@
 //! Promtail: the manifests' pipeline over the lab's CRI logs, one static path a component in place of discovery.
 
 use blueprint::Component;
+use lab::LabError;
 use serde_yaml::{Mapping, Value};
 use verify::Fault;
 
@@ -17,9 +18,11 @@ const SELF: Component = Component::Promtail;
 
 pub(super) fn render(site: &Site) -> Result<Rendered, HostError> {
     let path = site.manifest_path(SELF, "promtail.yaml");
-    let malformed = |reason: String| HostError::Malformed {
-        path: path.clone(),
-        reason,
+    let malformed = |reason: String| {
+        HostError::from(LabError::Malformed {
+            path: path.clone(),
+            reason,
+        })
     };
     let mut config: Mapping = serde_yaml::from_str(&site.manifest(SELF, "promtail.yaml")?)
         .map_err(|error| malformed(error.to_string()))?;

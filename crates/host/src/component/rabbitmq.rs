@@ -5,18 +5,15 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use blueprint::{Account, Component};
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
+use blueprint::Component;
+use lab::{broker_users, passwords, write_if_changed};
 
 use super::{Rendered, Site};
 use crate::{
     HostError, Readiness, Unit,
     fingerprint::Fingerprint,
-    lab::write_if_changed,
     ports::{DISTRIBUTION, EPMD},
-    programs, secrets,
+    programs,
 };
 
 const SELF: Component = Component::Rabbitmq;
@@ -130,52 +127,9 @@ fn local_conf(site: &Site, definitions: &Path) -> String {
     conf
 }
 
-/// Writes the users' definitions file with salted password hashes; returns its text.
+/// Writes the users' definitions file; returns its text.
 fn users(site: &Site, path: &Path) -> Result<Vec<u8>, HostError> {
-    let accounts = [
-        (Account::RabbitmqOperator, vec!["administrator"]),
-        (Account::RabbitmqProducer, vec![]),
-        (Account::RabbitmqConsumer, vec![]),
-    ];
-    let mut users = Vec::new();
-    for (account, tags) in accounts {
-        let password = secrets::read(&site.input.lab, account)?;
-        users.push(json!({
-            "name": account.username(),
-            "password_hash": password_hash(account, &password),
-            "hashing_algorithm": "rabbit_password_hashing_sha256",
-            "tags": tags,
-        }));
-    }
-    let text = json!({ "users": users }).to_string();
+    let text = broker_users(|account| passwords::read(&site.input.lab, account))?;
     write_if_changed(path, text.as_bytes())?;
     Ok(text.into_bytes())
-}
-
-/// RabbitMQ's salted hash: base64 of a 4-byte salt and SHA-256 of salt and password
-/// (rabbitmq.com, "Credentials and Passwords"). The salt follows from the random password, so that the same password
-/// gives the same file and a second bootstrap changes nothing.
-fn password_hash(account: Account, password: &str) -> String {
-    let digest = Sha256::digest(format!("{}:{password}", account.name()));
-    let salt = &digest[..4];
-    let hash = Sha256::new()
-        .chain_update(salt)
-        .chain_update(password)
-        .finalize();
-    STANDARD.encode([salt, hash.as_slice()].concat())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_hash_is_a_salt_and_the_digest_of_salt_and_password() {
-        let hash = STANDARD
-            .decode(password_hash(Account::RabbitmqProducer, "secret"))
-            .unwrap();
-        assert_eq!(hash.len(), 36);
-        let digest = Sha256::digest([&hash[..4], b"secret"].concat());
-        assert_eq!(hash[4..], digest[..]);
-    }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use blueprint::{Account, Component};
+use lab::passwords;
 
 use super::{Rendered, Site, url};
-use crate::{HostError, Readiness, Unit, secrets};
+use crate::{HostError, Readiness, Unit};
 
 /// Messages per second: enough for a profiler to see work, little enough not to be noticed on a laptop.
 const RATE: u32 = 100;
@@ -28,7 +29,7 @@ pub(super) fn render(site: &Site, component: Component) -> Result<Rendered, Host
         ("LAB_USERNAME", account.username().to_owned()),
         (
             "LAB_PASSWORD_FILE",
-            secrets::path(&site.input.lab, account)
+            passwords::path(&site.input.lab, account)
                 .display()
                 .to_string(),
         ),

@@ -22,9 +22,11 @@ pub struct Cli {
     #[arg(long, global = true, env = "LAB_NAME", default_value = "default", value_parser = lab_name)]
     pub name: String,
 
+    /// Whether the output is coloured
     #[command(flatten)]
     pub color: Color,
 
+    /// What to do
     #[command(subcommand)]
     pub command: Command,
 }
@@ -72,6 +74,11 @@ pub enum Command {
     Profile(Profile),
     /// Prove the arrows of the diagrams on the running lab
     Verify(Verify),
+    /// Publish the manifests and move a lab on a cluster to them, or back to an earlier digest
+    Push(Push),
+    /// The lab's own images
+    #[command(subcommand)]
+    Images(Images),
     /// Look at this machine: what the lab needs, what is missing, what is in the way
     Doctor(Doctor),
     /// Run all tests and lints
@@ -90,20 +97,73 @@ pub enum Command {
 pub enum EngineKind {
     /// Plain processes on this machine
     Host,
+    /// A Kubernetes cluster in containers on this machine, made for the lab
+    Kind,
+    /// A Kubernetes cluster that is there already
+    Cluster,
 }
 
 /// Arguments of `bootstrap`.
 #[derive(Debug, Args)]
 pub struct Bootstrap {
-    /// What runs the lab
-    #[arg(long, default_value = "host")]
-    pub engine: EngineKind,
+    /// What runs the lab [default: what runs it already; else kind, where kind and a container engine are there; else host]
+    #[arg(long)]
+    pub engine: Option<EngineKind>,
     /// Install missing Debian packages
     #[arg(long)]
     pub install: bool,
     /// Show how long each component took to become ready
     #[arg(long)]
     pub timings: bool,
+    /// Where the cluster is
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+}
+
+/// Arguments of `bootstrap` for a lab on Kubernetes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "On Kubernetes")]
+pub struct ClusterArguments {
+    /// Context of the kubeconfig, for --engine cluster
+    #[arg(long, required_if_eq("engine", "cluster"))]
+    pub context: Option<String>,
+    /// Registry that this machine pushes to and the cluster pulls from, for --engine cluster
+    #[arg(long, value_name = "HOST/REPO", required_if_eq("engine", "cluster"))]
+    pub registry: Option<String>,
+    /// Speak plain HTTP to that registry
+    #[arg(long, requires = "registry")]
+    pub plain_http: bool,
+    /// Apply the manifests from a Git repository instead of the artifact that bootstrap pushes
+    #[arg(long, value_name = "URL", requires = "git_revision")]
+    pub git_url: Option<String>,
+    /// Commit, branch or tag of that repository
+    #[arg(long, value_name = "REVISION", requires = "git_url")]
+    pub git_revision: Option<String>,
+}
+
+/// Arguments of `push`.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// Move to this digest, which an earlier push printed, instead of publishing the manifests
+    #[arg(long, value_name = "DIGEST")]
+    pub to: Option<String>,
+}
+
+/// What to do with the lab's images.
+#[derive(Debug, Subcommand)]
+pub enum Images {
+    /// Show every image that the lab runs, with its digest
+    List,
+    /// Build the producer's and the consumer's image as an OCI layout, without a container engine
+    Build(BuildImages),
+}
+
+/// Arguments of `images build`.
+#[derive(Debug, Args)]
+pub struct BuildImages {
+    /// Directory of the OCI layout
+    #[arg(long, value_name = "DIR", default_value = "target/images")]
+    pub output: PathBuf,
 }
 
 /// Arguments of `status`.

@@ -10,29 +10,25 @@ use std::{
 use anstream::{eprintln, print, println};
 use anyhow::Context as _;
 use blueprint::Arrow;
-use host::HostEngine;
-use verify::{ArrowReport, Observer, Options, Phase, Report, Status, TableStyle};
+use verify::{ArrowReport, Engine, Observer, Options, Phase, Report, Status, TableStyle};
 
 use crate::{
     cli,
     failure::{Exit, Failure},
     progress::Progress,
-    setting::Setting,
 };
 
-/// Runs the command.
-pub async fn run(setting: &Setting, arguments: cli::Verify) -> anyhow::Result<Exit> {
-    let engine = setting.engine().await?;
-    refuse_a_lab_that_is_down(setting).await?;
+/// Runs the command against the lab of this engine.
+pub async fn run(engine: &dyn Engine, arguments: cli::Verify) -> anyhow::Result<Exit> {
     let arrows = if arguments.arrows.is_empty() {
         Arrow::ALL.to_vec()
     } else {
         arguments.arrows
     };
     let report = if arguments.falsify {
-        falsify(&engine, &arrows).await?
+        falsify(engine, &arrows).await?
     } else {
-        prove(&engine, &arrows).await
+        prove(engine, &arrows).await
     };
     if let Some(path) = &arguments.junit {
         write(path, &report.to_junit())?;
@@ -49,20 +45,19 @@ pub async fn run(setting: &Setting, arguments: cli::Verify) -> anyhow::Result<Ex
 }
 
 /// Proves every arrow and shows the table, for `bootstrap`.
-pub async fn prove_all(setting: &Setting) -> anyhow::Result<Exit> {
-    let engine = setting.engine().await?;
-    let report = prove(&engine, &Arrow::ALL).await;
+pub async fn prove_all(engine: &dyn Engine) -> Exit {
+    let report = prove(engine, &Arrow::ALL).await;
     show(&report);
-    Ok(exit(&report))
+    exit(&report)
 }
 
-async fn prove(engine: &HostEngine, arrows: &[Arrow]) -> Report {
+async fn prove(engine: &dyn Engine, arrows: &[Arrow]) -> Report {
     let watcher = Watcher::default();
     verify::verify(engine, arrows, Options::default(), &watcher).await
 }
 
 /// Interrupted, it heals what it has broken before it ends: dropping the falsification undoes it.
-async fn falsify(engine: &HostEngine, arrows: &[Arrow]) -> anyhow::Result<Report> {
+async fn falsify(engine: &dyn Engine, arrows: &[Arrow]) -> anyhow::Result<Report> {
     let watcher = Watcher::default();
     tokio::select! {
         report = verify::falsify(engine, arrows, Options::default(), &watcher) => Ok(report),
@@ -73,12 +68,6 @@ async fn falsify(engine: &HostEngine, arrows: &[Arrow]) -> anyhow::Result<Report
                 .into())
         }
     }
-}
-
-async fn refuse_a_lab_that_is_down(setting: &Setting) -> anyhow::Result<()> {
-    let control = host::Control::of(&setting.lab);
-    control.ask(&host::Request::Status).await?;
-    Ok(())
 }
 
 fn show(report: &Report) {

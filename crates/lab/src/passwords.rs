@@ -5,13 +5,13 @@ use std::{fs, path::PathBuf};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use blueprint::Account;
 
-use crate::{HostError, Lab, lab::write_atomically};
+use crate::{Lab, LabError, write::write_atomically};
 
 /// Bytes of randomness in a password: 32 characters when encoded, without any that a URL or shell would escape.
 const PASSWORD_BYTES: usize = 24;
 
 /// The file that holds an account's password.
-pub(crate) fn path(lab: &Lab, account: Account) -> PathBuf {
+pub fn path(lab: &Lab, account: Account) -> PathBuf {
     lab.secrets().join(account.name())
 }
 
@@ -19,17 +19,17 @@ pub(crate) fn path(lab: &Lab, account: Account) -> PathBuf {
 ///
 /// # Errors
 /// When the file cannot be read or written, or the system has no randomness.
-pub(crate) fn ensure(lab: &Lab, account: Account) -> Result<String, HostError> {
+pub fn ensure(lab: &Lab, account: Account) -> Result<String, LabError> {
     let path = path(lab, account);
     match fs::read_to_string(&path) {
         Ok(password) if !password.is_empty() => return Ok(password),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(HostError::file("read", path)(error)),
+        Err(error) => return Err(LabError::file("read", path)(error)),
     }
     let mut bytes = [0; PASSWORD_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
-        HostError::file("find randomness for", &path)(std::io::Error::other(error))
+        LabError::file("find randomness for", &path)(std::io::Error::other(error))
     })?;
     let password = URL_SAFE_NO_PAD.encode(bytes);
     write_atomically(&path, password.as_bytes(), 0o600)?;
@@ -40,9 +40,9 @@ pub(crate) fn ensure(lab: &Lab, account: Account) -> Result<String, HostError> {
 ///
 /// # Errors
 /// When the lab has none, or it cannot be read.
-pub(crate) fn read(lab: &Lab, account: Account) -> Result<String, HostError> {
+pub fn read(lab: &Lab, account: Account) -> Result<String, LabError> {
     let path = path(lab, account);
-    fs::read_to_string(&path).map_err(HostError::file("read", path))
+    fs::read_to_string(&path).map_err(LabError::file("read", path))
 }
 
 #[cfg(test)]

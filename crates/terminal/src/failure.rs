@@ -4,7 +4,7 @@ use std::{error::Error, fmt, process::ExitCode};
 
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
-use host::HostError;
+use lab::LabError;
 
 /// What the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,36 +62,38 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
-/// Prints an error with its causes and what to do next, and gives its exit code.
-pub fn report(error: &anyhow::Error) -> ExitCode {
+/// What an error of an engine means to the user: the exit code, and what to do next.
+pub type Explain = fn(&(dyn Error + 'static)) -> Option<(Exit, Option<String>)>;
+
+/// Prints an error with its causes and what to do next, and gives its exit code. `explain` knows the errors of the
+/// engine; those of this crate and of the lab's directory are known here.
+pub fn report(error: &anyhow::Error, explain: Explain) -> ExitCode {
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     let cyan = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
     eprintln!("{red}error:{red:#} {error}");
     for cause in error.chain().skip(1) {
         eprintln!("  because: {cause}");
     }
-    let (exit, hint) = verdict(error);
+    let (exit, hint) = verdict(error, explain);
     if let Some(hint) = hint {
         eprintln!("{cyan}hint:{cyan:#} {hint}");
     }
     exit.into()
 }
 
-fn verdict(error: &anyhow::Error) -> (Exit, Option<String>) {
-    for cause in error.chain() {
-        if let Some(failure) = cause.downcast_ref::<Failure>() {
-            return (failure.exit, failure.hint.clone());
-        }
-        if let Some(error) = cause.downcast_ref::<HostError>() {
-            let exit = match error {
-                HostError::MissingProgram { .. } | HostError::NotRunning { .. } => Exit::Missing,
-                HostError::SupervisorSilent { .. } | HostError::Survivors { .. } => Exit::GaveUp,
-                _ => Exit::Unexpected,
-            };
-            return (exit, error.hint());
-        }
+fn verdict(error: &anyhow::Error, explain: Explain) -> (Exit, Option<String>) {
+    error
+        .chain()
+        .find_map(|cause| own(cause).or_else(|| explain(cause)))
+        .unwrap_or((Exit::Unexpected, None))
+}
+
+fn own(cause: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
+    if let Some(failure) = cause.downcast_ref::<Failure>() {
+        return Some((failure.exit, failure.hint.clone()));
     }
-    (Exit::Unexpected, None)
+    let error = cause.downcast_ref::<LabError>()?;
+    Some((Exit::Unexpected, error.hint()))
 }
 
 #[cfg(test)]
@@ -106,7 +108,7 @@ mod tests {
         let error = Err::<(), _>(failure)
             .context("cannot bring the lab up")
             .unwrap_err();
-        let (exit, hint) = verdict(&error);
+        let (exit, hint) = verdict(&error, |_| None);
         assert_eq!(exit, Exit::GaveUp);
         assert_eq!(hint.as_deref(), Some("look at its logs"));
     }

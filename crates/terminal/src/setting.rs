@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use host::{HostEngine, Lab, PlanInput, Programs};
+use lab::Lab;
 
 /// The paths of one invocation.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Setting {
             .parent()
             .context("this program has no directory")?
             .to_owned();
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
         let (root, is_workspace) = match workspace {
             Some(root) if root.join("manifests").is_dir() => (root.to_owned(), true),
             _ => (programs.join("../share/lab"), false),
@@ -51,21 +51,5 @@ impl Setting {
             programs,
             state,
         })
-    }
-
-    /// What a plan of the lab is made from.
-    pub fn plan_input(&self) -> PlanInput {
-        PlanInput {
-            lab: self.lab.clone(),
-            manifests: self.root.join("manifests"),
-            programs: Programs::on_this_machine(),
-            producer: self.programs.join("producer"),
-            consumer: self.programs.join("consumer"),
-        }
-    }
-
-    /// The engine of the lab, which must have been bootstrapped.
-    pub async fn engine(&self) -> anyhow::Result<HostEngine> {
-        Ok(HostEngine::of(self.plan_input()).await?)
     }
 }

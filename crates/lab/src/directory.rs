@@ -13,32 +13,19 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use blueprint::Component;
 use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::HostError;
-
-/// The version of the directory's layout; another version is refused rather than guessed at.
-const VERSION: u64 = 1;
-
-/// `lab.json`: a lab's identity and what it must remember between commands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LabFile {
-    version: u64,
-    /// The lab's name.
-    pub name: String,
-    /// Marks every process of the lab in its environment, and names its pods' log directories.
-    pub instance: Uuid,
-    /// The port of each `component/port` on 127.0.0.1, kept from one bootstrap to the next.
-    pub ports: BTreeMap<String, u16>,
-}
+use crate::{
+    LabError,
+    file::{Engine, LabFile, VERSION},
+    write::write_atomically,
+};
 
 /// A lab's directory.
 #[derive(Clone, Debug)]
@@ -115,21 +102,21 @@ impl Lab {
     ///
     /// # Errors
     /// When the file cannot be read, is malformed, or was written by another version.
-    pub fn load(&self) -> Result<Option<LabFile>, HostError> {
+    pub fn load(&self) -> Result<Option<LabFile>, LabError> {
         let path = self.directory.join("lab.json");
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(HostError::file("read", path)(error)),
+            Err(error) => return Err(LabError::file("read", path)(error)),
         };
-        let malformed = |error: serde_json::Error| HostError::Malformed {
+        let malformed = |error: serde_json::Error| LabError::Malformed {
             path: path.clone(),
             reason: error.to_string(),
         };
         let value: serde_json::Value = serde_json::from_str(&text).map_err(malformed)?;
         let found = value["version"].as_u64().unwrap_or(0);
         if found != VERSION {
-            return Err(HostError::Version {
+            return Err(LabError::Version {
                 path: self.directory.clone(),
                 found,
                 expected: VERSION,
@@ -138,13 +125,20 @@ impl Lab {
         serde_json::from_value(value).map(Some).map_err(malformed)
     }
 
-    /// Reads `lab.json`, or makes the directory and a new identity.
+    /// Reads `lab.json`, or makes the directory and a new identity for a lab that `engine` runs.
     ///
     /// # Errors
-    /// As [`Lab::load`], and when the directory cannot be written.
-    pub fn load_or_create(&self) -> Result<LabFile, HostError> {
+    /// As [`Lab::load`], when the directory cannot be written, and when another engine runs the lab.
+    pub fn load_or_create(&self, engine: &Engine) -> Result<LabFile, LabError> {
         self.create_directory()?;
         if let Some(file) = self.load()? {
+            if file.engine.name() != engine.name() {
+                return Err(LabError::OtherEngine {
+                    path: self.directory.clone(),
+                    found: file.engine.name(),
+                    asked: engine.name(),
+                });
+            }
             return Ok(file);
         }
         let file = LabFile {
@@ -152,6 +146,7 @@ impl Lab {
             name: self.name.clone(),
             instance: Uuid::now_v7(),
             ports: BTreeMap::new(),
+            engine: engine.clone(),
         };
         self.save(&file)?;
         Ok(file)
@@ -161,9 +156,9 @@ impl Lab {
     ///
     /// # Errors
     /// When it cannot be written; the former file then stands.
-    pub fn save(&self, file: &LabFile) -> Result<(), HostError> {
+    pub fn save(&self, file: &LabFile) -> Result<(), LabError> {
         let path = self.directory.join("lab.json");
-        let mut text = serde_json::to_vec_pretty(file).map_err(|error| HostError::Malformed {
+        let mut text = serde_json::to_vec_pretty(file).map_err(|error| LabError::Malformed {
             path: path.clone(),
             reason: error.to_string(),
         })?;
@@ -174,36 +169,35 @@ impl Lab {
     /// Takes the lock of commands that change the lab, held until the file is dropped.
     ///
     /// # Errors
-    /// [`HostError::Busy`] when another command holds it.
-    pub fn lock_for_change(&self) -> Result<File, HostError> {
+    /// [`LabError::Busy`] when another command holds it.
+    pub fn lock_for_change(&self) -> Result<File, LabError> {
         self.create_directory()?;
-        self.try_lock("change.lock")?
-            .ok_or_else(|| HostError::Busy {
-                path: self.directory.clone(),
-            })
+        self.try_lock("change.lock")?.ok_or_else(|| LabError::Busy {
+            path: self.directory.clone(),
+        })
     }
 
     /// Takes the lock that the one supervisor holds for its life; `None` when a supervisor is alive.
     ///
     /// # Errors
     /// When the lock file cannot be opened.
-    pub fn lock_for_supervision(&self) -> Result<Option<File>, HostError> {
+    pub fn lock_for_supervision(&self) -> Result<Option<File>, LabError> {
         self.create_directory()?;
         self.try_lock("supervisor.lock")
     }
 
-    fn try_lock(&self, name: &str) -> Result<Option<File>, HostError> {
+    fn try_lock(&self, name: &str) -> Result<Option<File>, LabError> {
         let path = self.directory.join(name);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .open(&path)
-            .map_err(HostError::file("open", &path))?;
+            .map_err(LabError::file("open", &path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(file)),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(errno) => Err(HostError::file("lock", path)(errno.into())),
+            Err(errno) => Err(LabError::file("lock", path)(errno.into())),
         }
     }
 
@@ -211,74 +205,65 @@ impl Lab {
     ///
     /// # Errors
     /// When something in it cannot be removed.
-    pub fn purge(&self) -> Result<(), HostError> {
+    pub fn purge(&self) -> Result<(), LabError> {
         match fs::remove_dir_all(&self.directory) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(HostError::file("remove", &self.directory)(error)),
+            Err(error) => return Err(LabError::file("remove", &self.directory)(error)),
         }
         if let Some(state) = self.directory.parent() {
             match fs::remove_dir(state) {
                 Ok(()) => {}
                 // Another lab lives beside this one.
                 Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
-                Err(error) => return Err(HostError::file("remove", state)(error)),
+                Err(error) => return Err(LabError::file("remove", state)(error)),
             }
         }
         Ok(())
     }
 
-    fn create_directory(&self) -> Result<(), HostError> {
+    fn create_directory(&self) -> Result<(), LabError> {
         // Configuration and data hold credentials of the lab, so nobody else looks inside.
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.directory)
-            .map_err(HostError::file("create", &self.directory))
-    }
-}
-
-/// Writes a file beside its place and renames it there, so that a reader or a crash sees the old or the new one.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HostError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(HostError::file("create", parent))?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let staged = path.with_file_name(name);
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&staged)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&staged, path));
-    written.map_err(|error| {
-        // Best effort: the write's own error is the one to report.
-        let _ = fs::remove_file(&staged);
-        HostError::file("write", path)(error)
-    })
-}
-
-/// Writes a file only when its content differs, and says whether it did; an unchanged file keeps its time stamp.
-pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, HostError> {
-    match fs::read(path) {
-        Ok(present) if present == bytes => Ok(false),
-        _ => write_atomically(path, bytes, 0o600).map(|()| true),
+            .map_err(LabError::file("create", &self.directory))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Cluster;
 
     #[test]
     fn an_identity_is_made_once_and_read_back() {
         let state = tempfile::tempdir().unwrap();
         let lab = Lab::at(state.path(), "default");
         assert_eq!(lab.load().unwrap(), None);
-        let made = lab.load_or_create().unwrap();
-        assert_eq!(lab.load_or_create().unwrap(), made);
+        let made = lab.load_or_create(&Engine::Host).unwrap();
+        assert_eq!(lab.load_or_create(&Engine::Host).unwrap(), made);
+    }
+
+    #[test]
+    fn a_lab_is_not_handed_to_another_engine() {
+        let state = tempfile::tempdir().unwrap();
+        let lab = Lab::at(state.path(), "default");
+        lab.load_or_create(&Engine::Host).unwrap();
+        let kind = Engine::Kind(Cluster {
+            context: "kind-lab-default".to_owned(),
+            registry: "127.0.0.1:5001".to_owned(),
+            pulled_from: "lab-default-registry:5000".to_owned(),
+            plain_http: true,
+        });
+        let error = lab.load_or_create(&kind).unwrap_err();
+        let told = error.to_string();
+        assert!(
+            told.ends_with("run by the host engine, not by the kind engine"),
+            "{told}"
+        );
+        assert!(error.hint().unwrap().contains("--name"));
     }
 
     #[test]
@@ -287,10 +272,10 @@ mod tests {
         let lab = Lab::at(state.path(), "default");
         fs::create_dir_all(lab.directory()).unwrap();
         fs::write(lab.directory().join("lab.json"), r#"{"version":0}"#).unwrap();
-        let error = lab.load_or_create().unwrap_err();
+        let error = lab.load_or_create(&Engine::Host).unwrap_err();
         assert!(matches!(
             error,
-            HostError::Version {
+            LabError::Version {
                 found: 0,
                 expected: 1,
                 ..
@@ -309,7 +294,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let lab = Lab::at(state.path(), "default");
         let held = lab.lock_for_change().unwrap();
-        assert!(matches!(lab.lock_for_change(), Err(HostError::Busy { .. })));
+        assert!(matches!(lab.lock_for_change(), Err(LabError::Busy { .. })));
         drop(held);
         lab.lock_for_change().unwrap();
     }
@@ -319,27 +304,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let state = root.path().join(".lab");
         let (one, two) = (Lab::at(&state, "one"), Lab::at(&state, "two"));
-        one.load_or_create().unwrap();
-        two.load_or_create().unwrap();
+        one.load_or_create(&Engine::Host).unwrap();
+        two.load_or_create(&Engine::Host).unwrap();
         one.purge().unwrap();
         assert!(two.exists());
         two.purge().unwrap();
         assert!(!state.exists());
-    }
-
-    #[test]
-    fn a_failed_write_leaves_the_former_file() {
-        let state = tempfile::tempdir().unwrap();
-        let path = state.path().join("file");
-        write_atomically(&path, b"former", 0o600).unwrap();
-        // A directory stands where the staged file would be made.
-        fs::create_dir(
-            state
-                .path()
-                .join(format!("file.{}.new", std::process::id())),
-        )
-        .unwrap();
-        assert!(write_atomically(&path, b"new", 0o600).is_err());
-        assert_eq!(fs::read(&path).unwrap(), b"former");
     }
 }
