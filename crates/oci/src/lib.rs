@@ -1,0 +1,10 @@
+//! Images and artifacts as the Open Container Initiative defines them.
+
+mod digest;
+mod error;
+pub mod manifest;
+mod reference;
+
+pub use digest::{Digest, Hasher};
+pub use error::OciError;
+pub use reference::Reference;
