@@ -3,11 +3,14 @@
 mod archive;
 mod artifact;
 mod digest;
+pub mod docker_archive;
 mod error;
+mod layout;
 pub mod manifest;
 mod reference;
 
 pub use artifact::{ARTIFACT_TYPE, Artifact};
 pub use digest::{Digest, Hasher};
 pub use error::OciError;
+pub use layout::{BlobReader, BlobWriter, Layout, NamedImage};
 pub use reference::Reference;
