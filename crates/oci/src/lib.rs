@@ -5,6 +5,7 @@ mod artifact;
 mod digest;
 pub mod docker_archive;
 mod error;
+pub mod image;
 mod layout;
 pub mod manifest;
 mod reference;
