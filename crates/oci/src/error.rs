@@ -214,7 +214,7 @@ impl OciError {
             }
             Self::Busy { .. } => Some("wait for it to end".to_owned()),
             Self::Unreachable { registry, .. } => Some(format!(
-                "see whether it runs with `curl -i http://{registry}/v2/`; behind a proxy, set HTTPS_PROXY or NO_PROXY"
+                "see whether {registry} is up and can be reached from here; behind a proxy, set HTTPS_PROXY and NO_PROXY"
             )),
             Self::Tls { registry, .. } => Some(format!(
                 "give the file of its certificate authority; if {registry} speaks plain HTTP, name it as such"
