@@ -18,7 +18,10 @@ use crate::{
 };
 
 /// What the tests run against, beside what the lab itself runs.
-const TEST_PACKAGES: [(&str, &str); 1] = [("amtool", "prometheus-alertmanager")];
+const TEST_PACKAGES: [(&str, &str); 2] = [
+    ("amtool", "prometheus-alertmanager"),
+    ("docker-registry", "docker-registry"),
+];
 
 /// What a run of `cargo test` counted.
 #[derive(Debug, Default, PartialEq, Eq)]
