@@ -11,6 +11,7 @@ pub mod kustomize;
 pub mod metric_list;
 pub mod program;
 pub mod promql;
+pub mod registry;
 pub mod require;
 pub mod rules;
 pub mod scraped;

@@ -1,0 +1,297 @@
+//! An OCI image layout: a directory of blobs and the list of the images in it.
+
+mod blob;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+pub use blob::{BlobReader, BlobWriter};
+
+use crate::{
+    Digest, OciError,
+    manifest::{Descriptor, Index, MAX_MANIFEST_BYTES, Manifest, REF_NAME, parse, to_json},
+};
+
+/// The only version of the format (OCI image specification, "Image Layout").
+const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// A directory with the files `oci-layout` and `index.json` and the blobs below `blobs/sha256/`.
+///
+/// Writers of different blobs do not disturb each other; the list of images is one file, whose last writer wins.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+/// An image in a layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedImage {
+    /// Its annotation `org.opencontainers.image.ref.name`.
+    pub name: Option<String>,
+    /// Its manifest or index.
+    pub descriptor: Descriptor,
+}
+
+impl Layout {
+    /// Opens the layout in `root`, and makes an empty one where there is none.
+    ///
+    /// # Errors
+    /// [`OciError::File`]; [`OciError::Malformed`] where there is something else.
+    pub fn create(root: &Path) -> Result<Self, OciError> {
+        let layout = Self {
+            root: root.to_owned(),
+        };
+        let blobs = layout.blobs();
+        fs::create_dir_all(&blobs).map_err(OciError::file("create", &blobs))?;
+        if !layout.list().exists() {
+            layout.write_list(&Index::new(Vec::new()))?;
+        }
+        // Last: a directory with this file is a layout.
+        if !layout.marker().exists() {
+            layout.write_file(&layout.marker(), MARKER)?;
+        }
+        Self::open(root)
+    }
+
+    /// Opens the layout in `root`.
+    ///
+    /// # Errors
+    /// [`OciError::File`] and [`OciError::Malformed`] where there is none.
+    pub fn open(root: &Path) -> Result<Self, OciError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Marker {
+            image_layout_version: String,
+        }
+        let layout = Self {
+            root: root.to_owned(),
+        };
+        let path = layout.marker();
+        let bytes = fs::read(&path).map_err(OciError::file("read", &path))?;
+        let marker: Marker = parse(&path.display().to_string(), &bytes)?;
+        if marker.image_layout_version != "1.0.0" {
+            return Err(OciError::malformed(
+                path.display().to_string(),
+                format!(
+                    "it has version {}, expected 1.0.0",
+                    marker.image_layout_version
+                ),
+            ));
+        }
+        layout.read_list()?;
+        Ok(layout)
+    }
+
+    /// Its directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Its images, in the order of the list.
+    ///
+    /// # Errors
+    /// [`OciError::File`]; [`OciError::Malformed`].
+    pub fn images(&self) -> Result<Vec<NamedImage>, OciError> {
+        let images = self.read_list()?.manifests.into_iter();
+        Ok(images
+            .map(|descriptor| NamedImage {
+                name: descriptor.annotations.get(REF_NAME).cloned(),
+                descriptor,
+            })
+            .collect())
+    }
+
+    /// The image of this name.
+    ///
+    /// # Errors
+    /// [`OciError::NoImage`], with the names that there are; otherwise as [`Layout::images`].
+    pub fn image(&self, name: &str) -> Result<Descriptor, OciError> {
+        let images = self.images()?;
+        if let Some(image) = images
+            .iter()
+            .find(|image| image.name.as_deref() == Some(name))
+        {
+            return Ok(image.descriptor.clone());
+        }
+        Err(OciError::NoImage {
+            name: name.to_owned(),
+            path: self.root.clone(),
+            known: images.into_iter().filter_map(|image| image.name).collect(),
+        })
+    }
+
+    /// Lists an image under a name, in place of the one that had it.
+    ///
+    /// # Errors
+    /// As [`Layout::images`].
+    pub fn set_image(&self, name: &str, mut descriptor: Descriptor) -> Result<(), OciError> {
+        let mut list = self.read_list()?;
+        list.manifests
+            .retain(|other| other.annotations.get(REF_NAME).map(String::as_str) != Some(name));
+        descriptor
+            .annotations
+            .insert(REF_NAME.to_owned(), name.to_owned());
+        list.manifests.push(descriptor);
+        // The order in which images came must not be in the bytes.
+        list.manifests.sort_by(|one, other| {
+            let key = |image: &Descriptor| (image.annotations.get(REF_NAME).cloned(), image.digest);
+            key(one).cmp(&key(other))
+        });
+        self.write_list(&list)
+    }
+
+    /// Whether the blob is there with its size. Its content is checked when it is read.
+    pub fn has(&self, descriptor: &Descriptor) -> bool {
+        self.blob(&descriptor.digest)
+            .metadata()
+            .is_ok_and(|found| found.is_file() && found.len() == descriptor.size)
+    }
+
+    /// A small blob, checked: a manifest, an index or a configuration.
+    ///
+    /// # Errors
+    /// [`OciError::Malformed`] where it is larger than 4 MiB or has another size; [`OciError::Mismatch`];
+    /// [`OciError::File`].
+    pub fn read(&self, descriptor: &Descriptor) -> Result<Vec<u8>, OciError> {
+        if descriptor.size > MAX_MANIFEST_BYTES {
+            return Err(OciError::malformed(
+                self.blob(&descriptor.digest).display().to_string(),
+                format!(
+                    "it has {} bytes, more than the {MAX_MANIFEST_BYTES} of a manifest",
+                    descriptor.size
+                ),
+            ));
+        }
+        let mut reader = self.reader(descriptor)?;
+        let mut bytes = vec![0; usize::try_from(descriptor.size).unwrap_or(usize::MAX)];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            filled += reader.next(&mut bytes[filled..])?;
+        }
+        Ok(bytes)
+    }
+
+    /// A blob as a stream that is checked on the way.
+    ///
+    /// # Errors
+    /// [`OciError::Malformed`] where it has another size; [`OciError::File`].
+    pub fn reader(&self, descriptor: &Descriptor) -> Result<BlobReader, OciError> {
+        BlobReader::open(
+            self.blob(&descriptor.digest),
+            descriptor.digest,
+            descriptor.size,
+        )
+    }
+
+    /// A blob to be written, going on where an earlier writer stopped; `None` where it is there.
+    ///
+    /// # Errors
+    /// [`OciError::Busy`] where another command writes it; [`OciError::File`].
+    pub fn writer(&self, descriptor: &Descriptor) -> Result<Option<BlobWriter>, OciError> {
+        let path = self.blob(&descriptor.digest);
+        if path.exists() && !self.has(descriptor) {
+            // A blob gets its name when it is whole: this one was damaged since.
+            fs::remove_file(&path).map_err(OciError::file("remove", &path))?;
+        }
+        BlobWriter::known(&self.root, self.blobs(), descriptor.digest, descriptor.size)
+    }
+
+    /// A blob to be written whose digest is not known before.
+    ///
+    /// # Errors
+    /// [`OciError::File`].
+    pub fn new_blob(&self) -> Result<BlobWriter, OciError> {
+        BlobWriter::unknown(&self.root, self.blobs())
+    }
+
+    /// Adds a small blob.
+    ///
+    /// # Errors
+    /// [`OciError::File`].
+    pub fn add(&self, media_type: &str, content: &[u8]) -> Result<Descriptor, OciError> {
+        let mut writer = self.new_blob()?;
+        writer.push(content)?;
+        let (digest, size) = writer.finish("a blob")?;
+        Ok(Descriptor::new(media_type, digest, size))
+    }
+
+    /// Reads every blob that the images need and checks it.
+    ///
+    /// # Errors
+    /// The first blob that is missing or another one.
+    pub fn verify(&self) -> Result<(), OciError> {
+        for image in self.images()? {
+            self.verify_image(&image.descriptor)?;
+        }
+        Ok(())
+    }
+
+    fn verify_image(&self, descriptor: &Descriptor) -> Result<(), OciError> {
+        let what = self.blob(&descriptor.digest).display().to_string();
+        let bytes = self.read(descriptor)?;
+        if descriptor.is_index() {
+            let index: Index = parse(&what, &bytes)?;
+            // Of an index only the platforms that were asked for are kept.
+            let kept = index.manifests.iter().filter(|entry| self.has(entry));
+            let mut kept = kept.peekable();
+            if kept.peek().is_none() {
+                return Err(OciError::malformed(what, "none of its manifests is there"));
+            }
+            return kept.try_for_each(|entry| self.verify_image(entry));
+        }
+        let manifest: Manifest = parse(&what, &bytes)?;
+        for blob in manifest.layers.iter().chain([&manifest.config]) {
+            let mut reader = self.reader(blob)?;
+            let mut buffer = vec![0; 64 << 10];
+            while reader.next(&mut buffer)? > 0 {}
+        }
+        Ok(())
+    }
+
+    fn blob(&self, digest: &Digest) -> PathBuf {
+        self.blobs().join(digest.hex())
+    }
+
+    fn blobs(&self) -> PathBuf {
+        self.root.join("blobs/sha256")
+    }
+
+    fn list(&self) -> PathBuf {
+        self.root.join("index.json")
+    }
+
+    fn marker(&self) -> PathBuf {
+        self.root.join("oci-layout")
+    }
+
+    fn read_list(&self) -> Result<Index, OciError> {
+        let path = self.list();
+        let bytes = fs::read(&path).map_err(OciError::file("read", &path))?;
+        parse(&path.display().to_string(), &bytes)
+    }
+
+    fn write_list(&self, list: &Index) -> Result<(), OciError> {
+        self.write_file(&self.list(), &to_json(list)?)
+    }
+
+    /// Writes a file whole or not at all.
+    fn write_file(&self, path: &Path, content: &[u8]) -> Result<(), OciError> {
+        let unfinished = path.with_extension("unfinished");
+        let write = || -> io::Result<()> {
+            let mut file = fs::File::create(&unfinished)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, path)
+        };
+        write().map_err(OciError::file("write", path))?;
+        blob::sync_directory(&self.root)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! Blobs of a layout: written to an unfinished file first, checked as they are read.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{Digest, Hasher, OciError};
+
+/// A blob that is being written. It becomes part of the layout with [`BlobWriter::finish`] and not before.
+///
+/// With a known digest it is resumable: dropped unfinished it stays, and the next writer goes on from
+/// [`BlobWriter::written`]. One that is made up on the way is removed.
+#[derive(Debug)]
+pub struct BlobWriter {
+    blobs: PathBuf,
+    unfinished: PathBuf,
+    file: File,
+    hasher: Hasher,
+    written: u64,
+    expected: Option<(Digest, u64)>,
+}
+
+impl BlobWriter {
+    /// A blob whose digest is not known.
+    pub(super) fn unknown(root: &Path, blobs: PathBuf) -> Result<Self, OciError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let unfinished = root.join(format!(".unfinished-new-{}-{number}", process::id()));
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&unfinished)
+            .map_err(OciError::file("create", &unfinished))?;
+        Ok(Self {
+            blobs,
+            unfinished,
+            file,
+            hasher: Hasher::default(),
+            written: 0,
+            expected: None,
+        })
+    }
+
+    /// A blob whose digest and size are known, after what an earlier writer left of it; `None` if it is there.
+    pub(super) fn known(
+        root: &Path,
+        blobs: PathBuf,
+        digest: Digest,
+        size: u64,
+    ) -> Result<Option<Self>, OciError> {
+        let unfinished = root.join(format!(".unfinished-{}", digest.hex()));
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&unfinished)
+            .map_err(OciError::file("create", &unfinished))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OciError::Busy { path: unfinished }),
+            Err(TryLockError::Error(error)) => {
+                return Err(OciError::file("lock", unfinished)(error));
+            }
+        }
+        // Asked under the lock: another writer may have renamed the very file that is open here.
+        if blobs.join(digest.hex()).exists() {
+            if !is_renamed(&file, &blobs.join(digest.hex())) {
+                fs::remove_file(&unfinished).map_err(OciError::file("remove", &unfinished))?;
+            }
+            return Ok(None);
+        }
+        let mut writer = Self {
+            blobs,
+            unfinished,
+            file,
+            hasher: Hasher::default(),
+            written: 0,
+            expected: Some((digest, size)),
+        };
+        writer
+            .take_up()
+            .map_err(OciError::file("read", &writer.unfinished))?;
+        if writer.written > size {
+            writer.restart()?;
+        }
+        Ok(Some(writer))
+    }
+
+    /// How many bytes are there: where to go on.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Forgets what is there, for a source that cannot go on from the middle.
+    ///
+    /// # Errors
+    /// [`OciError::File`].
+    pub fn restart(&mut self) -> Result<(), OciError> {
+        self.file
+            .set_len(0)
+            .map_err(OciError::file("write", &self.unfinished))?;
+        self.hasher = Hasher::default();
+        self.written = 0;
+        Ok(())
+    }
+
+    /// Removes what is there, for a source that gives something else.
+    ///
+    /// # Errors
+    /// [`OciError::File`].
+    pub fn discard(self) -> Result<(), OciError> {
+        fs::remove_file(&self.unfinished).map_err(OciError::file("remove", &self.unfinished))
+    }
+
+    /// Takes the next piece, as [`Write::write_all`], with the file's name in the error.
+    ///
+    /// # Errors
+    /// [`OciError::File`], with [`io::ErrorKind::StorageFull`] where the disk is full.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), OciError> {
+        self.write_all(bytes)
+            .map_err(OciError::file("write", &self.unfinished))
+    }
+
+    /// Makes it part of the layout: checked, on disk, under its name. Returns its digest and its size in bytes.
+    ///
+    /// # Errors
+    /// [`OciError::Mismatch`] and [`OciError::Malformed`] where it is not the blob that was announced, which removes it;
+    /// [`OciError::File`].
+    pub fn finish(mut self, what: &str) -> Result<(Digest, u64), OciError> {
+        let found = std::mem::take(&mut self.hasher).finish();
+        if let Some((expected, size)) = self.expected {
+            let fault = if self.written < size {
+                // Not removed: the rest may come yet.
+                return Err(OciError::malformed(
+                    what,
+                    format!("it ends after {} of {size} bytes", self.written),
+                ));
+            } else if self.written > size {
+                Some(OciError::malformed(
+                    what,
+                    format!("it is longer than its {size} bytes"),
+                ))
+            } else if found != expected {
+                Some(OciError::Mismatch {
+                    what: what.to_owned(),
+                    expected,
+                    found,
+                })
+            } else {
+                None
+            };
+            if let Some(fault) = fault {
+                fs::remove_file(&self.unfinished)
+                    .map_err(OciError::file("remove", &self.unfinished))?;
+                return Err(fault);
+            }
+        }
+        self.file
+            .sync_all()
+            .map_err(OciError::file("write", &self.unfinished))?;
+        let target = self.blobs.join(found.hex());
+        fs::rename(&self.unfinished, &target).map_err(OciError::file("create", &target))?;
+        sync_directory(&self.blobs)?;
+        // The name is free: nothing is left for `drop`.
+        self.expected = Some((found, self.written));
+        Ok((found, self.written))
+    }
+
+    /// Digests what an earlier writer left.
+    fn take_up(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = self.file.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(());
+            }
+            self.hasher.update(&buffer[..read]);
+            self.written += read as u64;
+        }
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.written += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        if self.expected.is_none() {
+            // Nobody can go on with it, and there is nobody to tell that it could not be removed.
+            let _ = fs::remove_file(&self.unfinished);
+        }
+    }
+}
+
+/// Whether the open file stands at `path`.
+fn is_renamed(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), path.metadata()) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}
+
+/// Makes a rename in `directory` outlast a power cut.
+pub(super) fn sync_directory(directory: &Path) -> Result<(), OciError> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(OciError::file("write", directory))
+}
+
+/// Reads a blob and gives an error instead of its end where it is not the one that its descriptor names.
+#[derive(Debug)]
+pub struct BlobReader {
+    path: PathBuf,
+    file: File,
+    hasher: Hasher,
+    expected: Digest,
+    size: u64,
+    left: u64,
+}
+
+impl BlobReader {
+    pub(super) fn open(path: PathBuf, expected: Digest, size: u64) -> Result<Self, OciError> {
+        let file = File::open(&path).map_err(OciError::file("read", &path))?;
+        let found = file
+            .metadata()
+            .map_err(OciError::file("read", &path))?
+            .len();
+        if found != size {
+            return Err(OciError::malformed(
+                path.display().to_string(),
+                format!("it has {found} bytes, expected {size}"),
+            ));
+        }
+        Ok(Self {
+            path,
+            file,
+            hasher: Hasher::default(),
+            expected,
+            size,
+            left: size,
+        })
+    }
+
+    /// The blob's size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The next piece of up to `buffer.len()` bytes; 0 at the end of a blob that is the right one.
+    ///
+    /// # Errors
+    /// [`OciError::Mismatch`] in place of the last piece of a wrong one; [`OciError::Malformed`] if the file was cut
+    /// short meanwhile; [`OciError::File`].
+    pub fn next(&mut self, buffer: &mut [u8]) -> Result<usize, OciError> {
+        if self.left == 0 {
+            return Ok(0);
+        }
+        let most = buffer
+            .len()
+            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self
+            .file
+            .read(&mut buffer[..most])
+            .map_err(OciError::file("read", &self.path))?;
+        if read == 0 {
+            return Err(OciError::malformed(
+                self.path.display().to_string(),
+                "it was cut short while it was read",
+            ));
+        }
+        self.hasher.update(&buffer[..read]);
+        self.left -= read as u64;
+        if self.left == 0 {
+            let found = std::mem::take(&mut self.hasher).finish();
+            if found != self.expected {
+                return Err(OciError::Mismatch {
+                    what: self.path.display().to_string(),
+                    expected: self.expected,
+                    found,
+                });
+            }
+        }
+        Ok(read)
+    }
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.next(buffer).map_err(io::Error::other)
+    }
+}
