@@ -150,7 +150,11 @@ impl Workload {
     pub async fn metric_reaches(&self, name: &str, least: f64) {
         wait::until(&format!("{name} to reach {least}"), async || {
             let value = self.metric(name).await;
-            if value >= least { Ok(()) } else { Err(value) }
+            if value >= least {
+                return Ok(());
+            }
+            let (_, readiness) = self.readiness().await;
+            Err(format!("{value}, and the service says: {readiness}"))
         })
         .await;
     }

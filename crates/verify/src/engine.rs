@@ -6,6 +6,8 @@ use std::{error::Error, fmt, net::SocketAddr};
 use blueprint::{Account, Component};
 use futures_util::future::BoxFuture;
 
+use crate::kubernetes::Kubernetes;
+
 /// An engine: plain processes on this machine, or a Kubernetes cluster.
 ///
 /// Every answer describes the lab as it is at the time of the call; nothing is cached here.
@@ -42,6 +44,11 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When the source does not answer.
     fn nodes(&self) -> BoxFuture<'_, Result<Vec<NodeFacts>, EngineError>>;
+
+    /// The API server, of an engine that has one.
+    fn kubernetes(&self) -> Option<&dyn Kubernetes> {
+        None
+    }
 
     /// Breaks something on purpose. Returns when the fault is in place, not when its effect is seen.
     ///
@@ -155,6 +162,15 @@ pub enum EngineError {
     /// The facts about the machines cannot be read.
     #[error("the machines of the lab are not readable")]
     Nodes {
+        /// What the engine saw.
+        #[source]
+        source: Cause,
+    },
+    /// The API server does not answer a question about the cluster.
+    #[error("the API server does not tell {what}")]
+    ApiServer {
+        /// What was asked for.
+        what: String,
         /// What the engine saw.
         #[source]
         source: Cause,

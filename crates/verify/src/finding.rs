@@ -49,6 +49,7 @@ impl From<EngineError> for Finding {
             }
             EngineError::UnknownPort { .. }
             | EngineError::Nodes { .. }
+            | EngineError::ApiServer { .. }
             | EngineError::Unsupported { .. }
             | EngineError::Fault { .. } => "see `cargo xtask status`".to_owned(),
         };

@@ -5,12 +5,14 @@
 //! probe notices. Both see the lab only through an [`Engine`].
 
 mod client;
+mod cluster_metrics;
 mod context;
 mod dead_letters;
 mod engine;
 mod falsification;
 mod finding;
 mod gitops;
+mod kubernetes;
 mod logs;
 mod metrics;
 mod observer;
@@ -25,6 +27,7 @@ mod workload;
 
 pub use engine::{Cause, Engine, EngineError, Fault, NodeFacts, Presence};
 pub use falsification::falsify;
+pub use kubernetes::{ApplicationFacts, Kubernetes, Measured, NodeUsage, TrackedObject};
 pub use logs::leave_delete_request;
 pub use observer::{Observer, Phase};
 pub use report::{ArrowReport, Falsification, Outcome, Report, Status, Summary, TableStyle};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use blueprint::{Arrow, Component};
 
 use crate::{
+    cluster_metrics,
     context::Context,
     engine::{Engine, Presence},
     finding::{Finding, Probed},
@@ -14,21 +15,25 @@ use crate::{
 /// Asks the lab whether the arrow holds. The match is exhaustive: an arrow without a probe does not compile.
 pub(crate) async fn probe(arrow: Arrow, context: &Context<'_>) -> Probed {
     match arrow {
-        Arrow::ArgocdToMetricsServer => gitops::applied(Component::MetricsServer),
-        Arrow::ArgocdToMinio => gitops::applied(Component::Minio),
-        Arrow::ArgocdToPrometheus => gitops::applied(Component::Prometheus),
-        Arrow::ArgocdToBlackbox => gitops::applied(Component::Blackbox),
-        Arrow::ArgocdToGrafana => gitops::applied(Component::Grafana),
-        Arrow::ArgocdToLoki => gitops::applied(Component::Loki),
-        Arrow::ArgocdToPromtail => gitops::applied(Component::Promtail),
-        Arrow::ArgocdToPyroscope => gitops::applied(Component::Pyroscope),
-        Arrow::ArgocdToRabbitmq => gitops::applied(Component::Rabbitmq),
+        Arrow::ArgocdToMetricsServer => gitops::applied(context, Component::MetricsServer).await,
+        Arrow::ArgocdToMinio => gitops::applied(context, Component::Minio).await,
+        Arrow::ArgocdToPrometheus => gitops::applied(context, Component::Prometheus).await,
+        Arrow::ArgocdToBlackbox => gitops::applied(context, Component::Blackbox).await,
+        Arrow::ArgocdToGrafana => gitops::applied(context, Component::Grafana).await,
+        Arrow::ArgocdToLoki => gitops::applied(context, Component::Loki).await,
+        Arrow::ArgocdToPromtail => gitops::applied(context, Component::Promtail).await,
+        Arrow::ArgocdToPyroscope => gitops::applied(context, Component::Pyroscope).await,
+        Arrow::ArgocdToRabbitmq => gitops::applied(context, Component::Rabbitmq).await,
 
         Arrow::NodesToNodeExporter => metrics::nodes_to_node_exporter(context).await,
-        Arrow::PodsToKubeStateMetrics
-        | Arrow::NodesToMetricsServer
-        | Arrow::KubeStateMetricsToPrometheus
-        | Arrow::MetricsServerToPrometheus => gitops::no_kubernetes_api(),
+        Arrow::PodsToKubeStateMetrics => cluster_metrics::pods_to_kube_state_metrics(context).await,
+        Arrow::NodesToMetricsServer => cluster_metrics::nodes_to_metrics_server(context).await,
+        Arrow::KubeStateMetricsToPrometheus => {
+            cluster_metrics::kube_state_metrics_to_prometheus(context).await
+        }
+        Arrow::MetricsServerToPrometheus => {
+            cluster_metrics::metrics_server_to_prometheus(context).await
+        }
         Arrow::ServicesToBlackbox => metrics::services_to_blackbox(context).await,
         Arrow::NodeExporterToPrometheus => metrics::node_exporter_to_prometheus(context).await,
         Arrow::BlackboxToPrometheus => metrics::blackbox_to_prometheus(context).await,
@@ -62,6 +67,8 @@ pub(crate) fn patience(arrow: Arrow) -> Duration {
     const USUAL: Duration = Duration::from_secs(20);
     /// The agent pushes every 10 s, and Pyroscope answers from what it has ingested.
     const PUSHED: Duration = Duration::from_secs(45);
+    /// metrics-server asks the kubelets every 15 s, and the API server keeps asking one that is gone for a while.
+    const MEASURED: Duration = Duration::from_secs(45);
     /// Loki uploads its delete requests every 5 minutes.
     const UPLOADED: Duration = Duration::from_secs(335);
 
@@ -70,6 +77,7 @@ pub(crate) fn patience(arrow: Arrow) -> Duration {
         | Arrow::ConsumerToPyroscope
         | Arrow::PyroscopeToGrafana
         | Arrow::PrometheusToGrafanaCorrelation => PUSHED,
+        Arrow::NodesToMetricsServer => MEASURED,
         Arrow::MinioToLokiAdmin => UPLOADED,
         _ => USUAL,
     }
@@ -85,8 +93,12 @@ pub(crate) fn cadence(arrow: Arrow) -> Duration {
     /// Prometheus sends a firing alert again at every evaluation, or at every second one.
     const SENT: Duration = Duration::from_secs(12);
 
+    /// A round of metrics-server, and one that had begun.
+    const MEASURED: Duration = Duration::from_secs(32);
+
     match arrow {
         Arrow::ProducerToPyroscope | Arrow::ConsumerToPyroscope => PUSHED,
+        Arrow::NodesToMetricsServer => MEASURED,
         Arrow::PrometheusToAlertmanager => SENT,
         _ => SCRAPED,
     }

@@ -134,7 +134,10 @@ pub(crate) fn recent(selector: &str, interval: Duration) -> String {
 }
 
 /// How old the newest sample of `up` is, where it is 1 and no older than three scrapes.
-async fn fresh(prometheus: &Prometheus, component: Component) -> Result<SignedDuration, Finding> {
+pub(crate) async fn fresh(
+    prometheus: &Prometheus,
+    component: Component,
+) -> Result<SignedDuration, Finding> {
     let job = component.name();
     let targets = prometheus.targets(job).await?;
     let Some(target) = targets.first() else {
