@@ -1,8 +1,9 @@
 //! Images and artifacts as the Open Container Initiative defines them: packed, kept in layouts, pushed and pulled.
 //!
 //! [`Artifact`] is a directory as one layer, which Argo CD reads as an `oci://` source. [`Layout`] is a directory of images;
-//! [`image::build`] makes one in it from a static program and [`docker_archive::import`] takes those of `docker save`.
-//! [`Registry`] moves them, each blob as a stream and checked against its digest on the way in and out.
+//! [`image::build`] makes one in it from a static program, such as a [`StaticBuild`] gives, and [`docker_archive::import`]
+//! takes those of `docker save`. [`Registry`] moves them, each blob as a stream and checked against its digest on the way in
+//! and out.
 //!
 //! What is packed is reproducible byte for byte: no time, user, path or order of this machine gets into it.
 
@@ -17,6 +18,7 @@ mod layout;
 pub mod manifest;
 mod reference;
 mod registry;
+mod static_build;
 
 pub use artifact::{ARTIFACT_TYPE, Artifact};
 pub use digest::{Digest, Hasher};
@@ -24,3 +26,4 @@ pub use error::OciError;
 pub use layout::{BlobReader, BlobWriter, Layout, NamedImage};
 pub use reference::Reference;
 pub use registry::{Moved, Registry, Settings};
+pub use static_build::StaticBuild;
