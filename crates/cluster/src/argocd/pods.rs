@@ -1,0 +1,71 @@
+//! Argo CD's own pods: before they are ready, nobody reads an Application.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client, ResourceExt as _, api::ListParams};
+use tokio::time::{Instant, sleep};
+
+use super::NAMESPACE;
+use crate::{ClusterError, diagnosis};
+
+/// Pulling its image over a slow line is the longest of it.
+const BOUND: Duration = Duration::from_secs(600);
+
+/// How often the pods are looked at.
+const INTERVAL: Duration = Duration::from_millis(300);
+
+/// The pods without which no Application is synced.
+const NEEDED: [&str; 3] = [
+    "argocd-application-controller",
+    "argocd-redis",
+    "argocd-repo-server",
+];
+
+/// Waits until they are ready.
+///
+/// # Errors
+/// [`ClusterError::GaveUp`] with the pod that is not, and why.
+pub async fn until_ready(client: &Client) -> Result<(), ClusterError> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    let started = Instant::now();
+    loop {
+        let found = pods
+            .list(&ListParams::default())
+            .await
+            .map_err(ClusterError::kubernetes("list Argo CD's pods"))?;
+        let missing = NEEDED.iter().find(|name| {
+            !found.iter().any(|pod| {
+                pod.labels()
+                    .get("app.kubernetes.io/name")
+                    .is_some_and(|own| own == *name)
+                    && is_ready(pod)
+            })
+        });
+        let Some(missing) = missing else {
+            return Ok(());
+        };
+        if started.elapsed() >= BOUND {
+            let selector = format!("app.kubernetes.io/name={missing}");
+            let why = diagnosis::of_pods(client, NAMESPACE, Some(&selector)).await?;
+            return Err(ClusterError::GaveUp {
+                what: format!("{missing} is not ready"),
+                waited: BOUND,
+                why: why.unwrap_or_else(|| "it has no pod".to_owned()),
+            });
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|conditions| {
+        conditions
+            .iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    })
+}

@@ -1,0 +1,154 @@
+//! The root Application: the one object that is applied by hand, and the one field that promotes the lab.
+
+use std::{fs, path::Path};
+
+use kube::{
+    Client, ResourceExt as _,
+    api::{DynamicObject, Patch, PatchParams},
+};
+
+use super::{NAMESPACE, Source, application};
+use crate::{ClusterError, objects::FIELD_MANAGER};
+
+/// Its name.
+pub(crate) const NAME: &str = "root";
+
+/// What stands in `root.yaml` for the source's URL and revision.
+const URL: &str = "oci://set-by-root.invalid/lab";
+const REVISION: &str = "set-by-root";
+const PATH: &str = "path: manifests/apps";
+
+/// What the lab should run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// The artifact or repository.
+    pub url: String,
+    /// A digest of the artifact; a commit, branch or tag of the repository.
+    pub revision: String,
+}
+
+/// The root Application for this source and revision; `apps` is the directory of the Applications.
+///
+/// # Errors
+/// When `root.yaml` cannot be read or has no longer what is put in place here.
+pub fn root(
+    manifests: &Path,
+    wanted: &Revision,
+    apps: &str,
+) -> Result<DynamicObject, ClusterError> {
+    let path = manifests.join("root.yaml");
+    let text = fs::read_to_string(&path).map_err(lab::LabError::file("read", &path))?;
+    let what = path.display().to_string();
+    for placeholder in [URL, REVISION, PATH] {
+        if !text.contains(placeholder) {
+            let reason = format!("`{placeholder}` does not stand in it");
+            return Err(ClusterError::malformed(what, reason));
+        }
+    }
+    let text = text
+        .replace(URL, &wanted.url)
+        .replace(REVISION, &wanted.revision)
+        .replace(PATH, &format!("path: {apps}"));
+    serde_yaml::from_str(&text).map_err(|error| ClusterError::malformed(what, error))
+}
+
+/// What the root Application asks for; `None` when there is none.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn desired(client: &Client) -> Result<Option<Revision>, ClusterError> {
+    let root = application::api(client.clone())
+        .get_opt(NAME)
+        .await
+        .map_err(ClusterError::kubernetes("read the root Application"))?;
+    Ok(root.map(|root| Revision {
+        url: root.spec.source.repo_url,
+        revision: root.spec.source.target_revision,
+    }))
+}
+
+/// How far Argo CD is with the root Application; `None` when there is none.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn root_status(client: &Client) -> Result<Option<application::Status>, ClusterError> {
+    let root = application::api(client.clone())
+        .get_opt(NAME)
+        .await
+        .map_err(ClusterError::kubernetes("read the root Application"))?;
+    Ok(root.map(|root| root.status.unwrap_or_default()))
+}
+
+/// Applies the root Application and has Argo CD look at once. Returns whether that changed it.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn move_to(client: &Client, root: &DynamicObject) -> Result<bool, ClusterError> {
+    let api = application::api(client.clone());
+    let action = "move the root Application";
+    let before = api
+        .get_opt(NAME)
+        .await
+        .map_err(ClusterError::kubernetes(action))?
+        .and_then(|root| root.metadata.generation);
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let after = api
+        .patch(NAME, &parameters, &Patch::Apply(root))
+        .await
+        .map_err(ClusterError::kubernetes(action))?;
+    debug_assert_eq!(after.namespace().as_deref(), Some(NAMESPACE));
+    let changed = before != after.metadata.generation;
+    if changed {
+        application::refresh(client, NAME).await?;
+    }
+    Ok(changed)
+}
+
+/// Where a source and its revision are written together.
+impl Source {
+    /// The source at a revision.
+    pub fn at(&self, revision: impl Into<String>) -> Revision {
+        Revision {
+            url: self.url.clone(),
+            revision: revision.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_revision_stands_in_the_root_and_in_what_it_does_to_its_children() {
+        let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests");
+        let wanted = Revision {
+            url: "oci://registry:5000/lab".to_owned(),
+            revision: "sha256:0123".to_owned(),
+        };
+        let root = root(&manifests, &wanted, "manifests/overlays/kind/apps").unwrap();
+        let text = serde_json::to_string(&root).unwrap();
+        assert!(!text.contains("set-by-root"), "{text}");
+        assert_eq!(text.matches("oci://registry:5000/lab").count(), 3, "{text}");
+        assert_eq!(text.matches("sha256:0123").count(), 2, "{text}");
+        assert_eq!(
+            root.data["spec"]["source"]["path"],
+            "manifests/overlays/kind/apps"
+        );
+    }
+
+    #[test]
+    fn a_root_without_the_placeholders_is_refused() {
+        let manifests = tempfile::tempdir().unwrap();
+        fs::write(manifests.path().join("root.yaml"), "kind: Application\n").unwrap();
+        let wanted = Revision {
+            url: String::new(),
+            revision: String::new(),
+        };
+        let error = root(manifests.path(), &wanted, "x").unwrap_err();
+        assert!(
+            error.to_string().contains("root.yaml is malformed"),
+            "{error}"
+        );
+    }
+}

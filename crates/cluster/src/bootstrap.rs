@@ -1,0 +1,118 @@
+//! `bootstrap` on Kubernetes: from whatever state the lab is in to one that Argo CD keeps at the digest of its manifests.
+//!
+//! Each step looks before it acts: a second run changes nothing, a run after a crash goes on from there.
+
+mod gitops;
+mod kind_cluster;
+mod steps;
+
+use std::time::Duration;
+
+use anstream::{eprintln, print};
+use blueprint::Component;
+use lab::{Cluster, Engine};
+use terminal::{
+    Setting,
+    cli::{self, EngineKind},
+    failure::Exit,
+    verification,
+};
+use tokio::time::Instant;
+
+pub(crate) use self::gitops::push_images;
+pub(crate) use self::kind_cluster::Containers;
+use self::steps::Steps;
+use crate::{ClusterEngine, Site, commands, connect, images};
+
+/// Runs the command.
+///
+/// # Errors
+/// What the step says that failed; the lab is left as that step found it, and the next run goes on from there.
+pub async fn run(setting: &Setting, arguments: cli::Bootstrap) -> anyhow::Result<Exit> {
+    let bootstrap = async {
+        let site = bring_up(setting, &arguments).await?;
+        let report = commands::status::report(&site).await?;
+        print!("{}", report.to_table());
+        let engine = ClusterEngine::of(site).await?;
+        Ok(verification::prove_all(&engine).await)
+    };
+    tokio::select! {
+        result = bootstrap => result,
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!(
+                "Interrupted. What was made stays: `cargo xtask status` shows it, `cargo xtask bootstrap` goes on from \
+                 there, `cargo xtask down` removes it."
+            );
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Result<Site> {
+    let started = Instant::now();
+    let _change = setting.lab.lock_for_change()?;
+    let mut steps = Steps::default();
+    // The programs of the images are compiled while the cluster starts.
+    let output = setting.lab.directory().join("images");
+    let layout = images::build(setting, &output);
+    let (site, layout) = match arguments.engine {
+        Some(EngineKind::Cluster) => tokio::try_join!(given_cluster(setting, arguments), async {
+            Ok(layout.await?)
+        })?,
+        _ => tokio::try_join!(kind_cluster::bring_up(setting, &mut steps), async {
+            Ok(layout.await?)
+        })?,
+    };
+    gitops::bring_up(&site, &layout, &arguments.cluster, &mut steps).await?;
+    if arguments.timings {
+        print!("{}", steps.chart());
+    }
+    let took = started.elapsed();
+    eprintln!("{}", summary(setting, &steps, took));
+    Ok(site)
+}
+
+fn summary(setting: &Setting, steps: &Steps, took: Duration) -> String {
+    let (name, seconds) = (setting.lab.name(), took.as_secs_f64());
+    if steps.changed_nothing() {
+        format!("The lab `{name}` is up; nothing changed ({seconds:.1} s).")
+    } else {
+        format!("The lab `{name}` is up after {seconds:.1} s.")
+    }
+}
+
+/// A cluster that was there before the lab.
+async fn given_cluster(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Result<Site> {
+    let remembered = setting.lab.load()?.map(|file| file.engine);
+    let cluster = match (&arguments.cluster.context, &arguments.cluster.registry) {
+        (Some(context), Some(registry)) => Cluster {
+            context: context.clone(),
+            registry: registry.clone(),
+            pulled_from: registry.clone(),
+            plain_http: arguments.cluster.plain_http,
+        },
+        // The command line asks for both where the engine is asked for; a second run may leave all three out.
+        _ => match remembered {
+            Some(Engine::Cluster(cluster)) => cluster,
+            _ => anyhow::bail!("--engine cluster needs --context and --registry"),
+        },
+    };
+    let mut file = setting
+        .lab
+        .load_or_create(&Engine::Cluster(cluster.clone()))?;
+    file.engine = Engine::Cluster(cluster.clone());
+    setting.lab.save(&file)?;
+    let client = connect(&cluster.context, None).await?;
+    Ok(Site {
+        lab: setting.lab.clone(),
+        file,
+        cluster,
+        client,
+        manifests: setting.root.join("manifests"),
+    })
+}
+
+/// The repository of one of the lab's own images, as the cluster pulls it.
+fn own_repository(registry: &str, component: Component) -> String {
+    format!("{registry}/lab/{component}")
+}

@@ -1,0 +1,196 @@
+//! The kind engine's own steps: network, registry, cluster, mirrors.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use lab::{
+    Cluster, Engine, LabFile,
+    ports::{is_free, next_free},
+};
+use terminal::Setting;
+use tokio::time::{Instant, sleep};
+
+use super::steps::{Did, Steps};
+use crate::{
+    ClusterError, Site, connect,
+    kind::{ClusterConfig, ContainerEngine, KindCluster, Labels, Registry, node_ports},
+    site::kubeconfig,
+};
+
+/// The registry's port on 127.0.0.1, where nothing else has it.
+const REGISTRY_PORT: u16 = 5001;
+
+/// Under this name `lab.json` remembers it.
+const REGISTRY_OWNER: &str = "registry/http";
+
+/// How long the API server of a node that was just started may take.
+const API_SERVER: Duration = Duration::from_secs(120);
+
+/// How often it is asked.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// A lab's containers by their names.
+pub(crate) struct Containers {
+    pub(crate) engine: ContainerEngine,
+    pub(crate) labels: Labels,
+    pub(crate) cluster: KindCluster,
+    pub(crate) registry: Registry,
+}
+
+impl Containers {
+    pub(crate) fn of(engine: ContainerEngine, file: &LabFile) -> Self {
+        let name = format!("lab-{}", file.name);
+        Self {
+            labels: Labels {
+                lab: file.name.clone(),
+                instance: file.instance,
+            },
+            registry: Registry {
+                name: format!("{name}-registry"),
+                port: file
+                    .ports
+                    .get(REGISTRY_OWNER)
+                    .copied()
+                    .unwrap_or(REGISTRY_PORT),
+            },
+            cluster: KindCluster {
+                network: name.clone(),
+                name,
+                engine: engine.clone(),
+            },
+            engine,
+        }
+    }
+}
+
+/// Makes what is missing, or starts what was stopped.
+pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Result<Site> {
+    let lab = &setting.lab;
+    let manifests = setting.root.join("manifests");
+    let engine = steps
+        .run("engine", "asking docker, then podman", async {
+            let engine = ContainerEngine::find().await?;
+            let did = Did::Nothing(engine.program().to_owned());
+            Ok::<_, ClusterError>((engine, did))
+        })
+        .await?;
+    let name = lab.name();
+    let mut file = lab.load_or_create(&Engine::Kind(Cluster {
+        context: format!("kind-lab-{name}"),
+        registry: String::new(),
+        pulled_from: String::new(),
+        plain_http: true,
+    }))?;
+    let kubeconfig = kubeconfig(lab);
+    let mut config = ClusterConfig::read(&manifests)?;
+    choose_ports(&mut file, &mut config, &manifests, kubeconfig.exists())?;
+    let containers = Containers::of(engine, &file);
+    let cluster = Cluster {
+        context: containers.cluster.context(),
+        registry: containers.registry.pushed_to(),
+        pulled_from: containers.registry.pulled_from(),
+        plain_http: true,
+    };
+    file.engine = Engine::Kind(cluster.clone());
+    lab.save(&file)?;
+
+    let Containers {
+        engine,
+        labels,
+        cluster: kind,
+        registry,
+    } = &containers;
+    steps
+        .run("network", "looking for it", async {
+            let made = engine.ensure_network(&kind.network, labels).await?;
+            Ok::<_, ClusterError>(((), did(if made { "made" } else { "is there" })))
+        })
+        .await?;
+    steps
+        .run("registry", "starting it", async {
+            let word = registry
+                .ensure(engine, &kind.network, labels, &manifests)
+                .await?;
+            Ok::<_, ClusterError>(((), did(word)))
+        })
+        .await?;
+    steps
+        .run("cluster", "kind creates it", async {
+            let word = kind.ensure(&config, lab.directory(), &kubeconfig).await?;
+            Ok::<_, ClusterError>(((), did(word)))
+        })
+        .await?;
+    let client = steps
+        .run("api server", "waiting for it", async {
+            let client = connect(&cluster.context, Some(&kubeconfig)).await?;
+            answers(&client).await?;
+            Ok::<_, ClusterError>((client, Did::Nothing("answers".to_owned())))
+        })
+        .await?;
+    Ok(Site {
+        lab: lab.clone(),
+        file,
+        cluster,
+        client,
+        manifests,
+    })
+}
+
+fn did(word: &str) -> Did {
+    match word {
+        "is there" | "runs already" => Did::Nothing(word.to_owned()),
+        _ => Did::Something(word.to_owned()),
+    }
+}
+
+/// Gives the registry and each port of the node its port on 127.0.0.1. A cluster that exists keeps its own: kind cannot
+/// move them.
+fn choose_ports(
+    file: &mut LabFile,
+    config: &mut ClusterConfig,
+    manifests: &std::path::Path,
+    exists: bool,
+) -> Result<(), ClusterError> {
+    let remembered = file.ports.clone();
+    let mut used: BTreeSet<u16> = BTreeSet::new();
+    let mut chosen = BTreeMap::new();
+    let mut choose = |owner: &str, preferred: u16| {
+        let first = remembered.get(owner).copied();
+        let port = match first {
+            // A registry that was made holds its port, too, and outlives a cluster that was not made whole.
+            Some(port) if exists || owner == REGISTRY_OWNER => port,
+            _ => next_free(owner, first.unwrap_or(preferred), |port| {
+                !used.contains(&port) && is_free(port)
+            })?,
+        };
+        used.insert(port);
+        chosen.insert(owner.to_owned(), port);
+        Ok(port)
+    };
+    choose(REGISTRY_OWNER, REGISTRY_PORT)?;
+    config.assign(&node_ports(manifests)?, choose)?;
+    for (owner, port) in &chosen {
+        let moved = remembered.get(owner).is_some_and(|before| before != port);
+        if moved {
+            anstream::eprintln!("{owner} is reached at {port} now, because its port was taken");
+        }
+    }
+    file.ports = chosen;
+    Ok(())
+}
+
+/// The API server of a node that was started again takes a while.
+async fn answers(client: &kube::Client) -> Result<(), ClusterError> {
+    let started = Instant::now();
+    loop {
+        match client.apiserver_version().await {
+            Ok(_) => return Ok(()),
+            Err(error) if started.elapsed() >= API_SERVER => {
+                return Err(ClusterError::kubernetes("say its version")(error));
+            }
+            Err(_) => sleep(INTERVAL).await,
+        }
+    }
+}

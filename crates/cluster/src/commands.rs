@@ -1,0 +1,8 @@
+//! The commands of a lab on a cluster, one a file.
+
+pub mod credentials;
+pub mod down;
+pub mod images;
+pub mod logs;
+pub mod push;
+pub mod status;

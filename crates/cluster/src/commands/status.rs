@@ -1,0 +1,200 @@
+//! `status`: each component's workload, and what Argo CD has applied.
+
+use anstream::{print, println};
+use blueprint::{Component, WorkloadKind};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use kube::{Api, Client, ResourceExt as _};
+use terminal::{
+    cli,
+    failure::Exit,
+    status::{Application, Gitops, Report, Row},
+};
+
+use crate::{ClusterError, Site, argocd, diagnosis};
+
+/// The Deployment whose page is Argo CD's.
+const ARGOCD_SERVER: &str = "argocd-server";
+
+/// Runs the command.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn run(site: &Site, arguments: cli::Status) -> anyhow::Result<Exit> {
+    let report = report(site).await?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", report.to_table());
+    }
+    Ok(Exit::Holds)
+}
+
+/// The lab as the API server has it.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn report(site: &Site) -> Result<Report, ClusterError> {
+    let mut components = Vec::new();
+    for component in Component::ALL {
+        components.push(row(site, component).await?);
+    }
+    Ok(Report {
+        schema: 1,
+        engine: site.file.engine.name(),
+        lab: site.lab.name().to_owned(),
+        components,
+        gitops: gitops(&site.client).await?,
+    })
+}
+
+/// A workload, whatever its kind.
+#[derive(Debug, Default)]
+pub(crate) struct Workload {
+    pub(crate) wanted: i32,
+    pub(crate) ready: i32,
+    pub(crate) version: Option<String>,
+}
+
+/// The workload that runs a component; `None` where there is none.
+pub(crate) async fn workload(
+    client: &Client,
+    component: Component,
+) -> Result<Option<Workload>, ClusterError> {
+    let (namespace, name) = (component.namespace(), component.name());
+    let action = format!("read the workload of {component}");
+    let version = |object: &dyn Fn(&str) -> Option<String>| object("app.kubernetes.io/version");
+    let found = match component.kind() {
+        WorkloadKind::Deployment | WorkloadKind::Upstream => {
+            let name = match component.kind() {
+                WorkloadKind::Upstream => ARGOCD_SERVER,
+                _ => name,
+            };
+            let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+            let found = api
+                .get_opt(name)
+                .await
+                .map_err(ClusterError::kubernetes(action))?;
+            found.map(|object| {
+                let status = object.status.clone().unwrap_or_default();
+                Workload {
+                    wanted: object
+                        .spec
+                        .as_ref()
+                        .and_then(|spec| spec.replicas)
+                        .unwrap_or(1),
+                    ready: status.ready_replicas.unwrap_or_default(),
+                    version: version(&|label| object.labels().get(label).cloned()),
+                }
+            })
+        }
+        WorkloadKind::StatefulSet => {
+            let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+            let found = api
+                .get_opt(name)
+                .await
+                .map_err(ClusterError::kubernetes(action))?;
+            found.map(|object| {
+                let status = object.status.clone().unwrap_or_default();
+                Workload {
+                    wanted: object
+                        .spec
+                        .as_ref()
+                        .and_then(|spec| spec.replicas)
+                        .unwrap_or(1),
+                    ready: status.ready_replicas.unwrap_or_default(),
+                    version: version(&|label| object.labels().get(label).cloned()),
+                }
+            })
+        }
+        WorkloadKind::DaemonSet => {
+            let api: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
+            let found = api
+                .get_opt(name)
+                .await
+                .map_err(ClusterError::kubernetes(action))?;
+            found.map(|object| {
+                let status = object.status.clone().unwrap_or_default();
+                Workload {
+                    wanted: status.desired_number_scheduled,
+                    ready: status.number_ready,
+                    version: version(&|label| object.labels().get(label).cloned()),
+                }
+            })
+        }
+    };
+    Ok(found)
+}
+
+/// The labels of a component's pods.
+pub(crate) fn selector(component: Component) -> String {
+    match component {
+        Component::Argocd => "app.kubernetes.io/part-of=argocd".to_owned(),
+        _ => format!("app.kubernetes.io/name={component}"),
+    }
+}
+
+async fn row(site: &Site, component: Component) -> Result<Row, ClusterError> {
+    let workload = workload(&site.client, component).await?;
+    let is_ready = workload
+        .as_ref()
+        .is_some_and(|workload| workload.ready >= workload.wanted && workload.wanted > 0);
+    let (state, reason) = match &workload {
+        None => (
+            "absent".to_owned(),
+            Some("nothing has applied it yet".to_owned()),
+        ),
+        Some(_) if is_ready => ("ready".to_owned(), None),
+        Some(Workload { wanted: 0, .. }) => {
+            ("stopped".to_owned(), Some("scaled to zero".to_owned()))
+        }
+        Some(Workload { wanted, ready, .. }) => {
+            let selector = selector(component);
+            let why =
+                diagnosis::of_pods(&site.client, component.namespace(), Some(&selector)).await?;
+            (format!("{ready}/{wanted} ready"), why)
+        }
+    };
+    Ok(Row {
+        name: component.name(),
+        state,
+        version: workload.and_then(|workload| workload.version),
+        url: url(site, component),
+        reason,
+    })
+}
+
+/// Where a component's page is reached from this machine.
+fn url(site: &Site, component: Component) -> Option<String> {
+    component.ports().iter().find_map(|port| {
+        let number = site.file.ports.get(&format!("{component}/{}", port.name))?;
+        Some(format!("http://127.0.0.1:{number}"))
+    })
+}
+
+async fn gitops(client: &Client) -> Result<Option<Gitops>, ClusterError> {
+    let Some(desired) = argocd::desired(client).await? else {
+        return Ok(None);
+    };
+    let root = argocd::root_status(client).await?;
+    let applications = argocd::list(client).await?;
+    Ok(Some(Gitops {
+        source: desired.url,
+        desired: desired.revision,
+        live: root
+            .map(|status| status.sync.revision)
+            .filter(|revision| !revision.is_empty()),
+        applications: applications.iter().map(application).collect(),
+    }))
+}
+
+fn application(application: &argocd::Application) -> Application {
+    let status = application.status.clone().unwrap_or_default();
+    Application {
+        name: application.name_any(),
+        wave: argocd::wave(application),
+        sync: status.sync.status.to_string(),
+        health: status.health.status.to_string(),
+        revision: Some(status.sync.revision).filter(|revision| !revision.is_empty()),
+        message: argocd::message(application),
+    }
+}

@@ -1,0 +1,356 @@
+//! Faults, and how Argo CD heals them.
+//!
+//! Every fault first makes Argo CD leave the Applications alone that would undo it (`skip-reconcile`), then changes the
+//! cluster. Healing takes that annotation away and has Argo CD sync: what was broken comes back from the manifests, never from
+//! a memory of ours.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use blueprint::{Component, WorkloadKind};
+use k8s_openapi::api::{
+    apps::v1::{DaemonSet, Deployment, StatefulSet},
+    core::v1::{ConfigMap, Pod},
+    networking::v1::NetworkPolicy,
+    rbac::v1::ClusterRoleBinding,
+};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use verify::Fault;
+
+use super::policies;
+use crate::{
+    ClusterError, Site,
+    argocd::{self, REFRESH, SKIP_RECONCILE, TRACKING},
+    commands::status::{selector, workload},
+    diagnosis,
+};
+
+/// How long pods may take to end, or to be ready again.
+const PODS: Duration = Duration::from_secs(120);
+
+/// How long Argo CD may take to bring back what was broken.
+const SYNC: Duration = Duration::from_secs(120);
+
+/// How often a condition is looked at.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Says who changed an Application.
+const WHO: &str = "lab";
+
+/// Puts the fault in place.
+pub(super) async fn inject(site: &Site, fault: Fault) -> Result<(), ClusterError> {
+    let client = &site.client;
+    match fault {
+        Fault::Stopped(component) => {
+            leave_alone(client, component.name()).await?;
+            stop(client, component).await
+        }
+        Fault::LinkCut {
+            from: Component::Argocd,
+            to,
+        } => {
+            leave_alone(client, to.name()).await?;
+            delete_one_policy(client, to).await
+        }
+        Fault::LinkCut { from, to } => {
+            let policies = policies::between(client, from, to).await?;
+            let applications: BTreeSet<_> =
+                policies.iter().map(|policy| &policy.application).collect();
+            for application in applications {
+                leave_alone(client, application).await?;
+            }
+            for policy in &policies {
+                delete_policy(client, &policy.namespace, &policy.name).await?;
+            }
+            // A connection that was allowed lives on.
+            restart(client, from).await
+        }
+        Fault::Unlabelled(_) => {
+            leave_alone(client, Component::Prometheus.name()).await?;
+            unlabel(client).await?;
+            restart(client, Component::Prometheus).await
+        }
+        Fault::LogsHidden => {
+            leave_alone(client, Component::Promtail.name()).await?;
+            let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+            gone(
+                bindings
+                    .delete("lab-promtail", &DeleteParams::default())
+                    .await,
+            )
+            .map_err(ClusterError::kubernetes(
+                "take Promtail's right to see pods",
+            ))?;
+            restart(client, Component::Promtail).await
+        }
+    }
+}
+
+/// Undoes the fault, whatever of it is in place.
+pub(super) async fn heal(site: &Site, fault: Fault) -> Result<(), ClusterError> {
+    let client = &site.client;
+    let applications = argocd::list(client).await?;
+    let left_alone: Vec<String> = applications
+        .iter()
+        .filter(|application| application.annotations().contains_key(SKIP_RECONCILE))
+        .map(|application| application.name_any())
+        .collect();
+    for application in &left_alone {
+        sync(client, application).await?;
+    }
+    for application in &left_alone {
+        synced(client, application).await?;
+    }
+    match fault {
+        // The configuration and the right are read at the start.
+        Fault::Unlabelled(_) => restart(client, Component::Prometheus).await,
+        Fault::LogsHidden => restart(client, Component::Promtail).await,
+        Fault::Stopped(component) => ready(client, component).await,
+        Fault::LinkCut { .. } => Ok(()),
+    }
+}
+
+/// Makes Argo CD leave an Application alone.
+async fn leave_alone(client: &Client, application: &str) -> Result<(), ClusterError> {
+    let patch = json!({ "metadata": { "annotations": { SKIP_RECONCILE: "true" } } });
+    argocd::api(client.clone())
+        .patch(application, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .map(drop)
+        .map_err(ClusterError::kubernetes(format!(
+            "have Argo CD leave {application} alone"
+        )))
+}
+
+/// Has Argo CD look at an Application again and apply it. Its own self-healing waits longer each time.
+async fn sync(client: &Client, application: &str) -> Result<(), ClusterError> {
+    let api = argocd::api(client.clone());
+    let action = format!("have Argo CD sync {application}");
+    let options = options(client, application).await?;
+    let patch = json!({
+        "metadata": { "annotations": { SKIP_RECONCILE: Value::Null, REFRESH: "normal" } },
+        "operation": {
+            "initiatedBy": { "username": WHO },
+            "sync": { "prune": true, "syncOptions": options },
+        },
+    });
+    api.patch(application, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .map(drop)
+        .map_err(ClusterError::kubernetes(action))
+}
+
+/// The options with which the Application syncs itself; an operation does not take them from there.
+async fn options(client: &Client, application: &str) -> Result<Value, ClusterError> {
+    let object = dynamic(client)
+        .get(application)
+        .await
+        .map_err(ClusterError::kubernetes(format!(
+            "read the Application {application}"
+        )))?;
+    Ok(object.data["spec"]["syncPolicy"]["syncOptions"].clone())
+}
+
+/// Waits until the sync that was asked for is through.
+async fn synced(client: &Client, application: &str) -> Result<(), ClusterError> {
+    let api = dynamic(client);
+    let started = Instant::now();
+    loop {
+        let found = api
+            .get(application)
+            .await
+            .map_err(ClusterError::kubernetes(format!(
+                "read the Application {application}"
+            )))?;
+        let status = argocd::Status::of(&found);
+        let is_through = !found.annotations().contains_key(REFRESH)
+            && found.data["operation"].is_null()
+            && status.sync.status == argocd::Sync::Synced
+            && status
+                .operation_state
+                .as_ref()
+                .is_none_or(|operation| operation.phase != "Running");
+        if is_through {
+            return Ok(());
+        }
+        if started.elapsed() >= SYNC {
+            return Err(ClusterError::GaveUp {
+                what: format!("Argo CD has not synced {application}"),
+                waited: SYNC,
+                why: status
+                    .message()
+                    .unwrap_or_else(|| "it does not say why".to_owned()),
+            });
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+/// Applications with the fields that the lab does not read, too.
+fn dynamic(client: &Client) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), argocd::NAMESPACE, &argocd::kind())
+}
+
+/// Scales the component's workload to nothing, and waits until its pods are gone.
+async fn stop(client: &Client, component: Component) -> Result<(), ClusterError> {
+    let (namespace, name) = (component.namespace(), component.name());
+    let action = format!("stop {component}");
+    let none = json!({ "spec": { "replicas": 0 } });
+    // A DaemonSet has no number: it gets nodes to run on that there are none of.
+    let nowhere =
+        json!({ "spec": { "template": { "spec": { "nodeSelector": { "lab/nowhere": "" } } } } });
+    let parameters = PatchParams::default();
+    match component.kind() {
+        WorkloadKind::Deployment | WorkloadKind::Upstream => {
+            let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+            api.patch(name, &parameters, &Patch::Merge(&none))
+                .await
+                .map(drop)
+        }
+        WorkloadKind::StatefulSet => {
+            let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+            api.patch(name, &parameters, &Patch::Merge(&none))
+                .await
+                .map(drop)
+        }
+        WorkloadKind::DaemonSet => {
+            let api: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
+            api.patch(name, &parameters, &Patch::Merge(&nowhere))
+                .await
+                .map(drop)
+        }
+    }
+    .map_err(ClusterError::kubernetes(&action))?;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let started = Instant::now();
+    loop {
+        let left = pods
+            .list_metadata(&ListParams::default().labels(&selector(component)))
+            .await
+            .map_err(ClusterError::kubernetes(&action))?;
+        if left.items.is_empty() {
+            return Ok(());
+        }
+        if started.elapsed() >= PODS {
+            return Err(ClusterError::GaveUp {
+                what: format!("{component} has not ended"),
+                waited: PODS,
+                why: format!("pod {} is still there", left.items[0].name_any()),
+            });
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+/// Deletes the component's pods and waits until new ones are ready. Its volumes stay.
+async fn restart(client: &Client, component: Component) -> Result<(), ClusterError> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), component.namespace());
+    pods.delete_collection(
+        &DeleteParams::default(),
+        &ListParams::default().labels(&selector(component)),
+    )
+    .await
+    .map_err(ClusterError::kubernetes(format!("restart {component}")))?;
+    ready(client, component).await
+}
+
+/// Waits until the component's pods are ready and none is on its way out.
+async fn ready(client: &Client, component: Component) -> Result<(), ClusterError> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), component.namespace());
+    let selector = selector(component);
+    let started = Instant::now();
+    loop {
+        let found = pods
+            .list_metadata(&ListParams::default().labels(&selector))
+            .await
+            .map_err(ClusterError::kubernetes(format!(
+                "list the pods of {component}"
+            )))?;
+        let is_ending = found
+            .iter()
+            .any(|pod| pod.metadata.deletion_timestamp.is_some());
+        let state = workload(client, component).await?;
+        if !is_ending && state.is_some_and(|state| state.wanted > 0 && state.ready >= state.wanted)
+        {
+            return Ok(());
+        }
+        if started.elapsed() >= PODS {
+            let why = diagnosis::of_pods(client, component.namespace(), Some(&selector)).await?;
+            return Err(ClusterError::GaveUp {
+                what: format!("{component} is not ready again"),
+                waited: PODS,
+                why: why.unwrap_or_else(|| "its pods do not say why".to_owned()),
+            });
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+/// Takes away one object that Argo CD applied: the first network policy by name, which nothing but an arrow depends on.
+async fn delete_one_policy(client: &Client, component: Component) -> Result<(), ClusterError> {
+    let policies: Api<NetworkPolicy> = Api::namespaced(client.clone(), component.namespace());
+    let ours = format!("{component}:");
+    let name = policies
+        .list(&ListParams::default())
+        .await
+        .map_err(ClusterError::kubernetes("list the network policies"))?
+        .into_iter()
+        .filter(|policy| {
+            let id = policy.annotations().get(TRACKING);
+            id.is_some_and(|id| id.starts_with(&ours))
+        })
+        .map(|policy| policy.name_any())
+        .min()
+        .ok_or_else(|| ClusterError::malformed(component.name(), "it has no network policy"))?;
+    delete_policy(client, component.namespace(), &name).await
+}
+
+async fn delete_policy(client: &Client, namespace: &str, name: &str) -> Result<(), ClusterError> {
+    let policies: Api<NetworkPolicy> = Api::namespaced(client.clone(), namespace);
+    gone(policies.delete(name, &DeleteParams::default()).await).map_err(ClusterError::kubernetes(
+        format!("delete NetworkPolicy {namespace}/{name}"),
+    ))
+}
+
+/// What is gone already need not be deleted.
+fn gone<T>(deleted: kube::Result<T>) -> kube::Result<()> {
+    match deleted {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has Prometheus write `service_name` under another name.
+async fn unlabel(client: &Client) -> Result<(), ClusterError> {
+    const FILE: &str = "prometheus.yml";
+    const LABEL: &str = "target_label: service_name";
+
+    let namespace = Component::Prometheus.namespace();
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let action = "change Prometheus' configuration";
+    let found = maps
+        .list(&ListParams::default())
+        .await
+        .map_err(ClusterError::kubernetes(action))?;
+    let configurations = found.into_iter().filter_map(|map| {
+        let text = map.data.as_ref()?.get(FILE)?;
+        text.contains(LABEL).then(|| {
+            (
+                map.name_any(),
+                text.replace(LABEL, "target_label: unlabelled"),
+            )
+        })
+    });
+    for (name, text) in configurations {
+        let patch = json!({ "data": { FILE: text } });
+        maps.patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .map_err(ClusterError::kubernetes(action))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! What can go wrong with a lab on Kubernetes, and what to do about it.
+
+use std::time::Duration;
+
+use kube::core::Status;
+
+/// A failure of the cluster engines. Each message speaks for its own level; [`ClusterError::hint`] says what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// A program that the engine drives is not on this machine.
+    #[error("the program `{program}` is not on PATH")]
+    MissingProgram {
+        /// Its name.
+        program: String,
+        /// How to get it.
+        remedy: &'static str,
+    },
+    /// A program ended with an error.
+    #[error("`{command}` failed: {said}")]
+    Program {
+        /// The command as it could be typed.
+        command: String,
+        /// The end of what it wrote.
+        said: String,
+    },
+    /// A program did not end in time, and was ended.
+    #[error("`{command}` did not end within {} s", bound.as_secs())]
+    ProgramHung {
+        /// The command as it could be typed.
+        command: String,
+        /// How long it was given.
+        bound: Duration,
+    },
+    /// The kubeconfig cannot be used, or has no such context.
+    #[error("the context `{context}` cannot be used")]
+    Kubeconfig {
+        /// The context that was asked for.
+        context: String,
+        /// Why.
+        #[source]
+        source: kube::config::KubeconfigError,
+    },
+    /// The API server refused a request.
+    #[error("the API server refuses to {action}: {}", words(status))]
+    Refused {
+        /// What was tried, as a verb with its object.
+        action: String,
+        /// Its answer.
+        status: Box<Status>,
+    },
+    /// The API server does not answer.
+    #[error("the API server does not answer the attempt to {action}")]
+    Unanswered {
+        /// What was tried, as a verb with its object.
+        action: String,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A manifest does not say what it should.
+    #[error("{what} is malformed: {reason}")]
+    Malformed {
+        /// The file, or the command that made it.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something that was waited for did not come.
+    #[error("{what} after {} s: {why}", waited.as_secs())]
+    GaveUp {
+        /// What did not come, as a clause.
+        what: String,
+        /// How long it was waited for.
+        waited: Duration,
+        /// The object that holds it up, and its probable cause.
+        why: String,
+    },
+    /// The installation of Argo CD is not the pinned one.
+    #[error("{url} has the SHA-256 {found}, not {expected}")]
+    Checksum {
+        /// Where it came from.
+        url: String,
+        /// What was pinned.
+        expected: String,
+        /// What came.
+        found: String,
+    },
+    /// The installation of Argo CD cannot be fetched.
+    #[error("cannot fetch {url}")]
+    Fetch {
+        /// Where it should come from.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something of this lab's name was made by somebody else.
+    #[error("{what} belongs to another lab, or to none")]
+    Foreign {
+        /// What it is.
+        what: String,
+    },
+    /// Something of the lab is still there after it was taken down.
+    #[error("left behind: {}", left.join(", "))]
+    LeftBehind {
+        /// What, each with its kind.
+        left: Vec<String>,
+    },
+    /// The lab's own state cannot be used.
+    #[error(transparent)]
+    Lab(#[from] lab::LabError),
+    /// The registry does not take or give what was asked.
+    #[error(transparent)]
+    Registry(#[from] oci::OciError),
+}
+
+/// What the API server said; without words of its own the reason stands in.
+fn words(status: &Status) -> String {
+    match (status.message.trim(), status.reason.trim()) {
+        ("", "") => format!("HTTP {}", status.code),
+        ("", reason) => reason.to_owned(),
+        (message, _) => message.to_owned(),
+    }
+}
+
+impl ClusterError {
+    /// An error of the Kubernetes client, for `map_err`; `action` is a verb with its object.
+    pub(crate) fn kubernetes(action: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+        let action = action.into();
+        move |error| match error {
+            kube::Error::Api(status) => Self::Refused { action, status },
+            error => Self::Unanswered {
+                action,
+                source: Box::new(error),
+            },
+        }
+    }
+
+    pub(crate) fn malformed(what: impl Into<String>, reason: impl ToString) -> Self {
+        Self::Malformed {
+            what: what.into(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// What to do next, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::MissingProgram { remedy, .. } => Some((*remedy).to_owned()),
+            Self::Program { said, .. } => crate::kind::explain(said),
+            Self::ProgramHung { .. } => Some(
+                "see whether the container engine answers: `cargo xtask doctor`".to_owned(),
+            ),
+            Self::Kubeconfig { .. } => {
+                Some("`kubectl config get-contexts` lists what there is".to_owned())
+            }
+            Self::Refused { status, .. } if status.code == 401 => {
+                Some("the credentials of that context have expired or are wrong: log in again".to_owned())
+            }
+            Self::Refused { status, .. } if status.code == 403 => Some(
+                "the lab makes namespaces, cluster roles and custom resources: use a context that may".to_owned(),
+            ),
+            Self::Unanswered { .. } => Some(
+                "see whether the cluster runs and this machine reaches it: `kubectl --context CONTEXT version`"
+                    .to_owned(),
+            ),
+            Self::GaveUp { .. } => Some(
+                "`cargo xtask status` shows every component; bootstrap goes on from here when it is run again"
+                    .to_owned(),
+            ),
+            Self::Checksum { .. } => Some(
+                "a proxy may have answered in its place; look at what it sends".to_owned(),
+            ),
+            Self::Fetch { .. } => Some(
+                "on a machine without a network, put the file at manifests/argocd/install.yaml first".to_owned(),
+            ),
+            Self::Foreign { .. } => Some(
+                "give this lab another name with --name, or remove what is there by hand".to_owned(),
+            ),
+            Self::LeftBehind { .. } => Some(
+                "run `cargo xtask down` again; what is still there then belongs to something else".to_owned(),
+            ),
+            Self::Lab(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+            Self::Refused { .. } | Self::Malformed { .. } => None,
+        }
+    }
+}

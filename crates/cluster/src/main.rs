@@ -1,0 +1,73 @@
+//! `lab-cluster`: the commands of a lab on Kubernetes. `cargo xtask` hands its own command line to it.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cluster::{ClusterEngine, ClusterError, Site, bootstrap, commands};
+use terminal::{
+    Setting,
+    cli::{Cli, Command},
+    failure::{self, Exit, Failure},
+    verification,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.color.write_global();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&error.into(), explain),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(error) => failure::report(&error, explain),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let setting = Setting::new(cli.state, cli.name)?;
+    match cli.command {
+        Command::Bootstrap(arguments) => bootstrap::run(&setting, arguments).await,
+        Command::Images(command) => commands::images::run(&setting, command).await,
+        Command::Down(arguments) => commands::down::run(&setting, arguments).await,
+        Command::Status(arguments) => {
+            commands::status::run(&Site::open(&setting).await?, arguments).await
+        }
+        Command::Logs(arguments) => {
+            commands::logs::run(&Site::open(&setting).await?, arguments).await
+        }
+        Command::Credentials => commands::credentials::run(&Site::open(&setting).await?).await,
+        Command::Push(arguments) => {
+            commands::push::run(&setting, &Site::open(&setting).await?, arguments).await
+        }
+        Command::Verify(arguments) => {
+            let engine = ClusterEngine::of(Site::open(&setting).await?).await?;
+            verification::run(&engine, arguments).await
+        }
+        Command::Profile(_)
+        | Command::Doctor(_)
+        | Command::Test(_)
+        | Command::Completions(_)
+        | Command::Supervise => Err(Failure::new(
+            Exit::Unexpected,
+            "this command does not belong to the cluster engine",
+        )
+        .hint("`cargo xtask` knows where each command belongs")
+        .into()),
+    }
+}
+
+/// What an error of the cluster engine means to the user.
+fn explain(cause: &(dyn std::error::Error + 'static)) -> Option<(Exit, Option<String>)> {
+    let error = cause.downcast_ref::<ClusterError>()?;
+    let exit = match error {
+        ClusterError::MissingProgram { .. } => Exit::Missing,
+        ClusterError::GaveUp { .. } | ClusterError::ProgramHung { .. } => Exit::GaveUp,
+        ClusterError::LeftBehind { .. } => Exit::False,
+        _ => Exit::Unexpected,
+    };
+    Some((exit, error.hint()))
+}

@@ -1,0 +1,122 @@
+//! A lab on a cluster, as its commands find it: what it remembers, and the way to its API server.
+
+use std::path::PathBuf;
+
+use kube::Client;
+use lab::{Cluster, Engine, Lab, LabFile};
+use terminal::{
+    Setting,
+    failure::{Exit, Failure},
+};
+
+use crate::{ClusterError, connect};
+
+/// A lab that was bootstrapped on a cluster.
+#[derive(Clone)]
+pub struct Site {
+    /// Its directory.
+    pub lab: Lab,
+    /// What it remembers.
+    pub file: LabFile,
+    /// How its cluster and its registry are reached.
+    pub cluster: Cluster,
+    /// The way to the API server.
+    pub client: Client,
+    /// The directory `manifests/`.
+    pub manifests: PathBuf,
+}
+
+impl Site {
+    /// The lab of this invocation.
+    ///
+    /// # Errors
+    /// When it was never bootstrapped on a cluster, or its kubeconfig cannot be used.
+    pub async fn open(setting: &Setting) -> anyhow::Result<Self> {
+        let nowhere = || {
+            Failure::new(
+                Exit::Missing,
+                format!("there is no lab `{}` on a cluster", setting.lab.name()),
+            )
+            .hint("bring it up with `cargo xtask bootstrap --engine kind`")
+        };
+        let file = setting.lab.load()?.ok_or_else(nowhere)?;
+        let cluster = match &file.engine {
+            Engine::Kind(cluster) | Engine::Cluster(cluster) => cluster.clone(),
+            Engine::Host => return Err(nowhere().into()),
+        };
+        let kubeconfig = kubeconfig(&setting.lab);
+        let is_kind = matches!(file.engine, Engine::Kind(_));
+        if is_kind && !kubeconfig.exists() {
+            return Err(Failure::new(
+                Exit::Missing,
+                format!("the lab `{}` is down", setting.lab.name()),
+            )
+            .hint("bring it up with `cargo xtask bootstrap`")
+            .into());
+        }
+        let client = connect(&cluster.context, is_kind.then_some(kubeconfig.as_path())).await?;
+        Ok(Self {
+            lab: setting.lab.clone(),
+            file,
+            cluster,
+            client,
+            manifests: setting.root.join("manifests"),
+        })
+    }
+
+    /// Whether the lab has made its cluster itself.
+    pub fn is_kind(&self) -> bool {
+        matches!(self.file.engine, Engine::Kind(_))
+    }
+
+    /// The source that Argo CD reads, where it is an artifact.
+    pub fn source(&self) -> crate::argocd::Source {
+        crate::argocd::Source::artifact(&self.cluster.pulled_from, self.cluster.plain_http)
+    }
+
+    /// The way to the registry that the lab pushes to.
+    pub fn registry(&self) -> oci::Registry {
+        registry(&self.cluster)
+    }
+
+    /// Where the manifests are pushed to, under a tag that moves with every push.
+    ///
+    /// # Errors
+    /// When the registry's address is malformed.
+    pub fn artifact(&self) -> Result<oci::Reference, ClusterError> {
+        Ok(format!("{}/manifests:latest", self.cluster.registry).parse()?)
+    }
+
+    /// The Applications' directory in the artifact.
+    pub fn apps(&self) -> &'static str {
+        if self.is_kind() {
+            "manifests/overlays/kind/apps"
+        } else {
+            "manifests/apps"
+        }
+    }
+
+    /// The directory of Argo CD's own manifests.
+    pub fn argocd(&self) -> &'static str {
+        if self.is_kind() {
+            "overlays/kind/argocd"
+        } else {
+            "argocd"
+        }
+    }
+}
+
+/// The kubeconfig of a kind cluster: written when the cluster is whole.
+pub(crate) fn kubeconfig(lab: &Lab) -> PathBuf {
+    lab.directory().join("kubeconfig")
+}
+
+/// The way to a lab's registry, with Docker's logins.
+pub(crate) fn registry(cluster: &Cluster) -> oci::Registry {
+    let mut settings = oci::Settings::from_environment();
+    if cluster.plain_http {
+        let host = cluster.registry.split('/').next().unwrap_or_default();
+        settings.plain_http.push(host.to_owned());
+    }
+    oci::Registry::new(settings)
+}
