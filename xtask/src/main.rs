@@ -8,10 +8,8 @@ mod doctor;
 mod down;
 mod engine;
 mod forward;
-mod http;
 mod install;
 mod logs;
-mod profile;
 mod status;
 mod supervise;
 mod test;
@@ -23,7 +21,7 @@ use terminal::{
     Setting,
     cli::{Cli, Command, EngineKind},
     failure::{self, Exit},
-    verification,
+    profile, verification,
 };
 
 fn main() -> ExitCode {
@@ -54,7 +52,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status(arguments) => status::run(&setting, arguments).await,
         Command::Logs(arguments) => logs::run(&setting, arguments).await,
         Command::Credentials => credentials::run(&setting).await,
-        Command::Profile(arguments) => profile::run(&setting, arguments).await,
+        Command::Profile(arguments) => {
+            profile::run(&engine::running(&setting).await?, arguments).await
+        }
         Command::Verify(arguments) => {
             verification::run(&engine::running(&setting).await?, arguments).await
         }

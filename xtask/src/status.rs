@@ -1,8 +1,5 @@
 //! `status`: what the supervisor knows of each component.
 
-mod figures;
-mod watch;
-
 use anstream::{print, println};
 use blueprint::Component;
 use host::{Control, HostError, Request, UnitStatus};
@@ -12,13 +9,16 @@ use crate::engine;
 use terminal::{
     Setting, cli,
     failure::Exit,
-    status::{Report, Row},
+    status::{
+        Report, Row,
+        watch::{self, Look},
+    },
 };
 
 /// Runs the command.
 pub async fn run(setting: &Setting, arguments: cli::Status) -> anyhow::Result<Exit> {
     if arguments.watch {
-        return watch::run(setting).await;
+        return watch::run(async || look(setting).await).await;
     }
     let report = report(setting).await?;
     if arguments.json {
@@ -27,6 +27,15 @@ pub async fn run(setting: &Setting, arguments: cli::Status) -> anyhow::Result<Ex
         print!("{}", report.to_table());
     }
     Ok(Exit::Holds)
+}
+
+async fn look(setting: &Setting) -> anyhow::Result<Look> {
+    let engine = engine::of(setting).await?;
+    Ok(Look {
+        report: report(setting).await?,
+        prometheus: engine.address(Component::Prometheus, "http").await?,
+        alertmanager: engine.address(Component::Alertmanager, "http").await?,
+    })
 }
 
 /// Each component with its state, version and URL.

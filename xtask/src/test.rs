@@ -40,7 +40,7 @@ pub fn run(setting: &Setting, arguments: cli::Test) -> anyhow::Result<Exit> {
         install_missing(setting)?;
     }
     let skipped = tempfile()?;
-    let steps: [(&str, &[&str]); 3] = [
+    let steps: [(&str, &[&str]); 4] = [
         ("formatting", &["fmt", "--all", "--check"]),
         (
             "lints",
@@ -64,6 +64,22 @@ pub fn run(setting: &Setting, arguments: cli::Test) -> anyhow::Result<Exit> {
                 "lab-tests",
                 "--exclude",
                 "oci",
+                "--exclude",
+                "cluster",
+                "--bins",
+                "--quiet",
+            ],
+        ),
+        (
+            "cluster engine",
+            &[
+                "build",
+                "--package",
+                "lab-tests",
+                "--package",
+                "oci",
+                "--package",
+                "cluster",
                 "--bins",
                 "--quiet",
             ],
@@ -83,11 +99,26 @@ pub fn run(setting: &Setting, arguments: cli::Test) -> anyhow::Result<Exit> {
             counts.failed += 1;
         }
     }
-    // In two runs: the dependencies of the end-to-end tests, and the TLS of `oci`, would give the programs' other features,
-    // and `bootstrap`, which builds the programs alone, would build them again.
+    // In two runs: the dependencies of the end-to-end tests, and the TLS of `oci` and `cluster`, would give the programs'
+    // other features, and `bootstrap`, which builds the programs alone, would build them again.
     let runs: [&[&str]; 2] = [
-        &["--workspace", "--exclude", "lab-tests", "--exclude", "oci"],
-        &["--package", "lab-tests", "--package", "oci"],
+        &[
+            "--workspace",
+            "--exclude",
+            "lab-tests",
+            "--exclude",
+            "oci",
+            "--exclude",
+            "cluster",
+        ],
+        &[
+            "--package",
+            "lab-tests",
+            "--package",
+            "oci",
+            "--package",
+            "cluster",
+        ],
     ];
     for selection in runs {
         eprintln!("test: cargo test {}", selection.join(" "));

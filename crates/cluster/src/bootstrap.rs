@@ -21,8 +21,8 @@ use tokio::time::Instant;
 
 pub(crate) use self::gitops::push_images;
 pub(crate) use self::kind_cluster::Containers;
-use self::steps::Steps;
-use crate::{ClusterEngine, Site, commands, connect, images};
+use self::steps::{Did, Steps};
+use crate::{ClusterEngine, ClusterError, Site, argocd, commands, connect, images, workloads};
 
 /// Runs the command.
 ///
@@ -63,13 +63,36 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
             Ok(layout.await?)
         })?,
     };
+    let is_first = argocd::desired(&site.client)
+        .await
+        .is_ok_and(|revision| revision.is_none());
     gitops::bring_up(&site, &layout, &arguments.cluster, &mut steps).await?;
+    if is_first {
+        steps
+            .run(
+                "delete request",
+                "having Loki store one",
+                store_delete_request(&site),
+            )
+            .await?;
+    }
     if arguments.timings {
         print!("{}", steps.chart());
     }
     let took = started.elapsed();
     eprintln!("{}", summary(setting, &steps, took));
     Ok(site)
+}
+
+/// Loki uploads its delete requests every five minutes and when it stops. One request and one orderly restart put the
+/// first of them into its bucket, so that the first verification of a lab need not wait that long for it.
+async fn store_delete_request(site: &Site) -> Result<((), Did), ClusterError> {
+    let engine = ClusterEngine::of(site.clone()).await?;
+    verify::leave_delete_request(&engine)
+        .await
+        .map_err(|reason| ClusterError::malformed("Loki's answer to a delete request", reason))?;
+    workloads::restart(&site.client, Component::Loki).await?;
+    Ok(((), Did::Something("stored".to_owned())))
 }
 
 fn summary(setting: &Setting, steps: &Steps, took: Duration) -> String {

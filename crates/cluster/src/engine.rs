@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use verify::{Cause, Engine, EngineError, Fault, Kubernetes, NodeFacts, Presence};
 
 use self::forward::Forward;
-use crate::{ClusterError, Site, commands::status::workload, objects::Kinds, secrets};
+use crate::{ClusterError, Site, objects::Kinds, secrets, workloads::workload};
 
 /// A lab on a cluster.
 pub struct ClusterEngine {

@@ -8,12 +8,11 @@ use std::{
 
 use blueprint::Component;
 use kube::core::DynamicObject;
-use oci::{Layout, Reference, image::Recipe, manifest::Platform};
+use oci::{Layout, Reference, StaticBuild, image::Recipe, manifest::Platform};
 use serde_json::Value;
 use terminal::Setting;
-use xshell::{Shell, cmd};
 
-use crate::{ClusterError, kustomize, run::run};
+use crate::{ClusterError, kustomize, run::run_command};
 
 /// A build of the workload on a slow machine, its dependencies included.
 const BUILD: Duration = Duration::from_secs(3600);
@@ -73,7 +72,7 @@ pub async fn build(setting: &Setting, output: &Path) -> Result<Layout, ClusterEr
         let name = component.name();
         let recipe = Recipe {
             name: name.to_owned(),
-            program: programs.join(name),
+            program: programs.program(name),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: None,
             source: None,
@@ -87,30 +86,21 @@ pub async fn build(setting: &Setting, output: &Path) -> Result<Layout, ClusterEr
 }
 
 /// Builds the two programs without a dynamic loader, the same bytes in whatever directory; returns where they lie.
-async fn compile(root: &Path) -> Result<PathBuf, ClusterError> {
-    let shell =
-        Shell::new().map_err(|error| ClusterError::malformed("the current directory", error))?;
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let manifest = root.join("Cargo.toml");
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let home = cargo_home();
-    // Frame pointers for the profiler, as .cargo/config.toml has them for every other build; no path of this machine.
-    let flags = [
-        "-C force-frame-pointers=yes".to_owned(),
-        "-C target-feature=+crt-static".to_owned(),
-        "-C relocation-model=static".to_owned(),
-        format!("--remap-path-prefix={}=/lab", root.display()),
-        format!("--remap-path-prefix={}=/cargo", home.display()),
-    ]
-    .join(" ");
-    let directory = root.join("target");
-    let command = cmd!(
-        shell,
-        "{cargo} build --release --locked --manifest-path {manifest} --target {target} --target-dir {directory} --package producer --package consumer"
-    )
-    .env("RUSTFLAGS", flags);
-    run(command, BUILD).await?;
-    Ok(directory.join(target).join("release"))
+async fn compile(root: &Path) -> Result<StaticBuild, ClusterError> {
+    let build = StaticBuild {
+        workspace: root.to_owned(),
+        cargo_home: cargo_home(),
+        target_directory: root.join("target/static"),
+        platform: Platform::host(),
+    };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let packages = OWN.map(Component::name);
+    let shown = format!(
+        "cargo build --release, static, of {}",
+        packages.join(" and ")
+    );
+    run_command(build.command(&cargo, &packages), &shown, BUILD, "").await?;
+    Ok(build)
 }
 
 /// Where cargo keeps the sources of dependencies (The Cargo Book, "Cargo Home").

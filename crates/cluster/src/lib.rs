@@ -19,6 +19,7 @@ mod run;
 pub mod secrets;
 mod site;
 mod staging;
+mod workloads;
 
 pub use client::connect;
 pub use engine::ClusterEngine;

@@ -8,7 +8,7 @@ use terminal::{
     Setting,
     cli::{Cli, Command},
     failure::{self, Exit, Failure},
-    verification,
+    profile, verification,
 };
 
 fn main() -> ExitCode {
@@ -47,16 +47,18 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             let engine = ClusterEngine::of(Site::open(&setting).await?).await?;
             verification::run(&engine, arguments).await
         }
-        Command::Profile(_)
-        | Command::Doctor(_)
-        | Command::Test(_)
-        | Command::Completions(_)
-        | Command::Supervise => Err(Failure::new(
-            Exit::Unexpected,
-            "this command does not belong to the cluster engine",
-        )
-        .hint("`cargo xtask` knows where each command belongs")
-        .into()),
+        Command::Profile(arguments) => {
+            let engine = ClusterEngine::of(Site::open(&setting).await?).await?;
+            profile::run(&engine, arguments).await
+        }
+        Command::Doctor(_) | Command::Test(_) | Command::Completions(_) | Command::Supervise => {
+            Err(Failure::new(
+                Exit::Unexpected,
+                "this command does not belong to the cluster engine",
+            )
+            .hint("`cargo xtask` knows where each command belongs")
+            .into())
+        }
     }
 }
 

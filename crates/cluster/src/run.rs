@@ -25,17 +25,27 @@ pub(crate) async fn run_with(
     input: &str,
 ) -> Result<String, ClusterError> {
     let shown = command.to_string();
+    run_command(command.into(), &shown, bound, input).await
+}
+
+/// [`run_with`] for a command that somebody else has put together; `shown` is how it could be typed.
+pub(crate) async fn run_command(
+    command: std::process::Command,
+    shown: &str,
+    bound: Duration,
+    input: &str,
+) -> Result<String, ClusterError> {
     let failed = |said: String| ClusterError::Program {
-        command: shown.clone(),
+        command: shown.to_owned(),
         said,
     };
-    let mut child = process::Command::from(std::process::Command::from(command))
+    let mut child = process::Command::from(command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| missing_or(&shown, error))?;
+        .map_err(|error| missing_or(shown, error))?;
     let stdin = child.stdin.take();
     let feed = async {
         if let Some(mut stdin) = stdin {
@@ -49,7 +59,7 @@ pub(crate) async fn run_with(
     .await;
     let output = ended
         .map_err(|_elapsed| ClusterError::ProgramHung {
-            command: shown.clone(),
+            command: shown.to_owned(),
             bound,
         })?
         .map_err(|error| failed(error.to_string()))?;

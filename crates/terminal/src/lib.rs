@@ -5,6 +5,8 @@
 
 pub mod cli;
 pub mod failure;
+mod http;
+pub mod profile;
 pub mod progress;
 mod setting;
 pub mod status;

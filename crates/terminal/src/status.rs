@@ -1,5 +1,8 @@
 //! What `status` prints, the same for every engine.
 
+mod figures;
+pub mod watch;
+
 use anstyle::AnsiColor;
 use serde::Serialize;
 

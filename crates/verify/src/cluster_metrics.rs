@@ -1,7 +1,7 @@
 //! The arrows of diagram 2 that only a cluster has: what kube-state-metrics and metrics-server say is compared with the API
 //! server's own word.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use blueprint::Component;
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use crate::{
     gitops::kubernetes,
     kubernetes::NodeUsage,
     poll,
-    scrape::fresh,
+    scrape::{fresh, recent},
 };
 
 /// The metric by which kube-state-metrics tells that a pod runs.
@@ -21,6 +21,9 @@ const PHASE: &str = "kube_pod_status_phase";
 
 /// A measurement is taken every 15 s and may be one round late.
 const MEASURED: SignedDuration = SignedDuration::from_secs(60);
+
+/// How often Prometheus scrapes kube-state-metrics.
+const SCRAPED: Duration = Duration::from_secs(5);
 
 /// A process is up within this time after its container was started, by clocks that are not the same.
 const STARTED: f64 = 10.0;
@@ -47,11 +50,12 @@ pub(crate) async fn kube_state_metrics_to_prometheus(context: &Context<'_>) -> P
     poll::until(what, context.deadline, async || {
         let age = fresh(&prometheus, Component::KubeStateMetrics).await?;
         let running = kubernetes.running_pods().await?;
-        let series = prometheus
-            .query(&format!("{PHASE}{{phase=\"Running\"}} == 1"), None)
-            .await?;
+        let selector = format!("{PHASE}{{phase=\"Running\"}}");
+        // A Prometheus that was restarted still answers with pods of before.
+        let series = prometheus.query(&recent(&selector, SCRAPED), None).await?;
         let told = series
             .into_iter()
+            .filter(|series| series.value == 1.0)
             .filter_map(|mut series| series.labels.remove("uid"))
             .collect();
         let pods = same_pods("Prometheus", &told, &running)?;

@@ -76,7 +76,10 @@ pub async fn until_healthy(client: &Client, revision: &str) -> Result<(), Cluste
             ask_again(client, application, &mut asked).await?;
         }
         if let Some(root) = root.as_ref().filter(|_| applications.is_empty()) {
-            progress.update(root::NAME, &message(root).unwrap_or_else(|| line(root)));
+            progress.update(
+                root::NAME,
+                &message(root).unwrap_or_else(|| line(root, revision)),
+            );
         } else {
             progress.drop_item(root::NAME);
         }
@@ -87,7 +90,7 @@ pub async fn until_healthy(client: &Client, revision: &str) -> Result<(), Cluste
                 .all(|application| is_done(application, revision));
         for application in &applications {
             let name = application.name_any();
-            let line = line(application);
+            let line = line(application, revision);
             if is_done(application, revision) {
                 progress.finish(&name, &line);
                 continue;
@@ -167,13 +170,17 @@ pub(crate) fn is_done(application: &Application, revision: &str) -> bool {
             .is_none_or(|operation| operation.phase == "Succeeded")
 }
 
-fn line(application: &Application) -> String {
-    let status = application.status.clone().unwrap_or_default();
-    format!(
-        "wave {}: {}, {}",
+fn line(application: &Application, revision: &str) -> String {
+    let (wave, status) = (
         wave(application),
-        status.sync.status,
-        status.health.status
+        application.status.clone().unwrap_or_default(),
+    );
+    if status.sync.compared_to.source.target_revision != revision {
+        return format!("wave {wave}: not at this revision yet");
+    }
+    format!(
+        "wave {wave}: {}, {}",
+        status.sync.status, status.health.status
     )
 }
 
@@ -216,7 +223,7 @@ async fn gave_up(
             format!(
                 "the Application {} is {}",
                 application.name_any(),
-                line(application)
+                line(application, revision)
             ),
             cause(client, application).await?,
         ),

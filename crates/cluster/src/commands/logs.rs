@@ -12,8 +12,7 @@ use terminal::{
     failure::{Exit, Failure},
 };
 
-use super::status::selector;
-use crate::{ClusterError, Site, diagnosis};
+use crate::{ClusterError, Site, diagnosis, workloads::selector};
 
 /// Shows what every container of the component wrote, and what it writes with `--follow`.
 ///

@@ -1,25 +1,40 @@
 //! `status`: each component's workload, and what Argo CD has applied.
 
 use anstream::{print, println};
-use blueprint::{Component, WorkloadKind};
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use kube::{Api, Client, ResourceExt as _};
+use blueprint::Component;
+use kube::{Client, ResourceExt as _};
 use terminal::{
     cli,
     failure::Exit,
-    status::{Application, Gitops, Report, Row},
+    status::{
+        Application, Gitops, Report, Row,
+        watch::{self, Look},
+    },
 };
 
-use crate::{ClusterError, Site, argocd, diagnosis};
+use verify::Engine as _;
 
-/// The Deployment whose page is Argo CD's.
-const ARGOCD_SERVER: &str = "argocd-server";
+use crate::{
+    ClusterEngine, ClusterError, Site, argocd, diagnosis,
+    workloads::{Workload, selector, workload},
+};
 
 /// Runs the command.
 ///
 /// # Errors
 /// When the API server does not answer.
 pub async fn run(site: &Site, arguments: cli::Status) -> anyhow::Result<Exit> {
+    if arguments.watch {
+        let engine = ClusterEngine::of(site.clone()).await?;
+        return watch::run(async || {
+            Ok(Look {
+                report: report(site).await?,
+                prometheus: engine.address(Component::Prometheus, "http").await?,
+                alertmanager: engine.address(Component::Alertmanager, "http").await?,
+            })
+        })
+        .await;
+    }
     let report = report(site).await?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -45,92 +60,6 @@ pub async fn report(site: &Site) -> Result<Report, ClusterError> {
         components,
         gitops: gitops(&site.client).await?,
     })
-}
-
-/// A workload, whatever its kind.
-#[derive(Debug, Default)]
-pub(crate) struct Workload {
-    pub(crate) wanted: i32,
-    pub(crate) ready: i32,
-    pub(crate) version: Option<String>,
-}
-
-/// The workload that runs a component; `None` where there is none.
-pub(crate) async fn workload(
-    client: &Client,
-    component: Component,
-) -> Result<Option<Workload>, ClusterError> {
-    let (namespace, name) = (component.namespace(), component.name());
-    let action = format!("read the workload of {component}");
-    let version = |object: &dyn Fn(&str) -> Option<String>| object("app.kubernetes.io/version");
-    let found = match component.kind() {
-        WorkloadKind::Deployment | WorkloadKind::Upstream => {
-            let name = match component.kind() {
-                WorkloadKind::Upstream => ARGOCD_SERVER,
-                _ => name,
-            };
-            let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-            let found = api
-                .get_opt(name)
-                .await
-                .map_err(ClusterError::kubernetes(action))?;
-            found.map(|object| {
-                let status = object.status.clone().unwrap_or_default();
-                Workload {
-                    wanted: object
-                        .spec
-                        .as_ref()
-                        .and_then(|spec| spec.replicas)
-                        .unwrap_or(1),
-                    ready: status.ready_replicas.unwrap_or_default(),
-                    version: version(&|label| object.labels().get(label).cloned()),
-                }
-            })
-        }
-        WorkloadKind::StatefulSet => {
-            let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
-            let found = api
-                .get_opt(name)
-                .await
-                .map_err(ClusterError::kubernetes(action))?;
-            found.map(|object| {
-                let status = object.status.clone().unwrap_or_default();
-                Workload {
-                    wanted: object
-                        .spec
-                        .as_ref()
-                        .and_then(|spec| spec.replicas)
-                        .unwrap_or(1),
-                    ready: status.ready_replicas.unwrap_or_default(),
-                    version: version(&|label| object.labels().get(label).cloned()),
-                }
-            })
-        }
-        WorkloadKind::DaemonSet => {
-            let api: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
-            let found = api
-                .get_opt(name)
-                .await
-                .map_err(ClusterError::kubernetes(action))?;
-            found.map(|object| {
-                let status = object.status.clone().unwrap_or_default();
-                Workload {
-                    wanted: status.desired_number_scheduled,
-                    ready: status.number_ready,
-                    version: version(&|label| object.labels().get(label).cloned()),
-                }
-            })
-        }
-    };
-    Ok(found)
-}
-
-/// The labels of a component's pods.
-pub(crate) fn selector(component: Component) -> String {
-    match component {
-        Component::Argocd => "app.kubernetes.io/part-of=argocd".to_owned(),
-        _ => format!("app.kubernetes.io/name={component}"),
-    }
 }
 
 async fn row(site: &Site, component: Component) -> Result<Row, ClusterError> {

@@ -25,8 +25,7 @@ use super::policies;
 use crate::{
     ClusterError, Site,
     argocd::{self, REFRESH, SKIP_RECONCILE, TRACKING},
-    commands::status::{selector, workload},
-    diagnosis,
+    workloads::{ready, restart, selector},
 };
 
 /// How long pods may take to end, or to be ready again.
@@ -195,33 +194,25 @@ fn dynamic(client: &Client) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), argocd::NAMESPACE, &argocd::kind())
 }
 
-/// Scales the component's workload to nothing, and waits until its pods are gone.
+/// Takes the component's pods away: its workload is scaled to nothing, and a DaemonSet, which has no number, is deleted.
+/// Both are the manifests' own, so that Argo CD brings them back; a field that it does not own would stay as it was left.
 async fn stop(client: &Client, component: Component) -> Result<(), ClusterError> {
     let (namespace, name) = (component.namespace(), component.name());
     let action = format!("stop {component}");
     let none = json!({ "spec": { "replicas": 0 } });
-    // A DaemonSet has no number: it gets nodes to run on that there are none of.
-    let nowhere =
-        json!({ "spec": { "template": { "spec": { "nodeSelector": { "lab/nowhere": "" } } } } });
     let parameters = PatchParams::default();
     match component.kind() {
         WorkloadKind::Deployment | WorkloadKind::Upstream => {
             let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-            api.patch(name, &parameters, &Patch::Merge(&none))
-                .await
-                .map(drop)
+            gone(api.patch(name, &parameters, &Patch::Merge(&none)).await)
         }
         WorkloadKind::StatefulSet => {
             let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
-            api.patch(name, &parameters, &Patch::Merge(&none))
-                .await
-                .map(drop)
+            gone(api.patch(name, &parameters, &Patch::Merge(&none)).await)
         }
         WorkloadKind::DaemonSet => {
             let api: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
-            api.patch(name, &parameters, &Patch::Merge(&nowhere))
-                .await
-                .map(drop)
+            gone(api.delete(name, &DeleteParams::default()).await)
         }
     }
     .map_err(ClusterError::kubernetes(&action))?;
@@ -240,50 +231,6 @@ async fn stop(client: &Client, component: Component) -> Result<(), ClusterError>
                 what: format!("{component} has not ended"),
                 waited: PODS,
                 why: format!("pod {} is still there", left.items[0].name_any()),
-            });
-        }
-        sleep(INTERVAL).await;
-    }
-}
-
-/// Deletes the component's pods and waits until new ones are ready. Its volumes stay.
-async fn restart(client: &Client, component: Component) -> Result<(), ClusterError> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), component.namespace());
-    pods.delete_collection(
-        &DeleteParams::default(),
-        &ListParams::default().labels(&selector(component)),
-    )
-    .await
-    .map_err(ClusterError::kubernetes(format!("restart {component}")))?;
-    ready(client, component).await
-}
-
-/// Waits until the component's pods are ready and none is on its way out.
-async fn ready(client: &Client, component: Component) -> Result<(), ClusterError> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), component.namespace());
-    let selector = selector(component);
-    let started = Instant::now();
-    loop {
-        let found = pods
-            .list_metadata(&ListParams::default().labels(&selector))
-            .await
-            .map_err(ClusterError::kubernetes(format!(
-                "list the pods of {component}"
-            )))?;
-        let is_ending = found
-            .iter()
-            .any(|pod| pod.metadata.deletion_timestamp.is_some());
-        let state = workload(client, component).await?;
-        if !is_ending && state.is_some_and(|state| state.wanted > 0 && state.ready >= state.wanted)
-        {
-            return Ok(());
-        }
-        if started.elapsed() >= PODS {
-            let why = diagnosis::of_pods(client, component.namespace(), Some(&selector)).await?;
-            return Err(ClusterError::GaveUp {
-                what: format!("{component} is not ready again"),
-                waited: PODS,
-                why: why.unwrap_or_else(|| "its pods do not say why".to_owned()),
             });
         }
         sleep(INTERVAL).await;

@@ -15,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{ClusterError, commands::status::selector};
+use crate::{ClusterError, workloads::selector};
 
 /// A listening port; dropped, it listens no more.
 pub(super) struct Forward {

@@ -18,8 +18,8 @@ use super::ClusterEngine;
 use crate::{
     ClusterError,
     argocd::{self, Resource, TRACKING},
-    commands::status::selector,
     objects::Kinds,
+    workloads::selector,
 };
 
 /// The metrics API's list of nodes (`metrics.k8s.io/v1beta1`).

@@ -8,30 +8,29 @@ use std::{fs, time::Duration};
 use anstream::{eprintln, println};
 use anyhow::Context as _;
 
-use crate::{engine, http};
-use terminal::{
-    Setting, cli,
+use verify::Engine;
+
+use crate::{
+    cli,
     failure::{Exit, Failure},
+    http,
 };
 
 /// How much longer than the sampling the answer may take.
 const SLACK: Duration = Duration::from_secs(20);
 
-/// Runs the command; standard output has the two paths.
-pub async fn run(setting: &Setting, arguments: cli::Profile) -> anyhow::Result<Exit> {
+/// Takes the profile from the component's admin server; standard output has the two paths.
+///
+/// # Errors
+/// When the component is out of reach or used no CPU, and when a file cannot be written.
+pub async fn run(engine: &dyn Engine, arguments: cli::Profile) -> anyhow::Result<Exit> {
     let component = arguments.component;
-    let engine = engine::of(setting).await?;
-    let port = engine.port(component, "admin").ok_or_else(|| {
-        Failure::new(
-            Exit::Missing,
-            format!("{component} is not part of this lab"),
-        )
-    })?;
+    let address = engine.address(component, "admin").await?;
     let seconds = arguments.seconds;
     eprintln!("Sampling {component} for {seconds} s");
     let answer = http::client()?
         .get(format!(
-            "http://127.0.0.1:{port}/debug/pprof/profile?seconds={seconds}"
+            "http://{address}/debug/pprof/profile?seconds={seconds}"
         ))
         .timeout(Duration::from_secs(seconds.into()) + SLACK)
         .send()

@@ -1,24 +1,35 @@
 //! `status --watch`: state and figures, redrawn in place on a terminal.
 
-use std::{io::IsTerminal as _, time::Duration};
+use std::{io::IsTerminal as _, net::SocketAddr, time::Duration};
 
 use anstream::{print, println};
-use blueprint::Component;
 use tokio::time::sleep;
 
-use super::figures;
-use crate::{engine, http};
-use terminal::{Setting, failure::Exit};
+use super::{Report, figures};
+use crate::{failure::Exit, http};
 
 /// How often the figures are asked for; Prometheus scrapes every five seconds.
 const INTERVAL: Duration = Duration::from_secs(2);
 
+/// What one look at the lab gives.
+pub struct Look {
+    /// The lab.
+    pub report: Report,
+    /// Where its Prometheus answers.
+    pub prometheus: SocketAddr,
+    /// Where its Alertmanager answers.
+    pub alertmanager: SocketAddr,
+}
+
 /// Shows the lab until Ctrl-C.
-pub async fn run(setting: &Setting) -> anyhow::Result<Exit> {
+///
+/// # Errors
+/// What looking at the lab says.
+pub async fn run(mut look: impl AsyncFnMut() -> anyhow::Result<Look>) -> anyhow::Result<Exit> {
     let client = http::client()?;
     let is_terminal = std::io::stdout().is_terminal();
     loop {
-        let frame = frame(setting, &client).await?;
+        let frame = frame(look().await?, &client).await;
         if is_terminal {
             // ECMA-48: cursor to the top, erase to the end of the screen.
             print!("\x1b[H\x1b[J");
@@ -31,23 +42,18 @@ pub async fn run(setting: &Setting) -> anyhow::Result<Exit> {
     }
 }
 
-async fn frame(setting: &Setting, client: &reqwest::Client) -> anyhow::Result<String> {
-    let engine = engine::of(setting).await?;
-    let base = |component| {
-        let port = engine.port(component, "http").unwrap_or_default();
-        format!("http://127.0.0.1:{port}")
-    };
-    let mut frame = super::report(setting).await?.to_table();
+async fn frame(look: Look, client: &reqwest::Client) -> String {
+    let mut frame = look.report.to_table();
     frame.push('\n');
     // A component that is down is part of the picture, so its error is shown and the watching goes on.
-    match figures::text(client, &base(Component::Prometheus)).await {
+    match figures::text(client, &format!("http://{}", look.prometheus)).await {
         Ok(text) => frame.push_str(&text),
         Err(error) => frame.push_str(&format!("{error:#}\n")),
     }
-    let alerts = match figures::alerts(client, &base(Component::Alertmanager)).await {
+    let alerts = match figures::alerts(client, &format!("http://{}", look.alertmanager)).await {
         Ok(names) => names.join(", "),
         Err(error) => format!("{error:#}"),
     };
     frame.push_str(&format!("{:<16}{alerts}", "firing"));
-    Ok(frame)
+    frame
 }

@@ -1,0 +1,155 @@
+//! A component's workload and its pods, whatever its kind.
+
+use std::time::Duration;
+
+use blueprint::{Component, WorkloadKind};
+use k8s_openapi::api::{
+    apps::v1::{DaemonSet, Deployment, StatefulSet},
+    core::v1::Pod,
+};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{DeleteParams, ListParams},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::{ClusterError, diagnosis};
+
+/// The Deployment whose page is Argo CD's.
+const ARGOCD_SERVER: &str = "argocd-server";
+
+/// How long pods may take to be ready again.
+const READY: Duration = Duration::from_secs(120);
+
+/// How often they are looked at.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// A workload, whatever its kind.
+#[derive(Debug, Default)]
+pub(crate) struct Workload {
+    pub(crate) wanted: i32,
+    pub(crate) ready: i32,
+    pub(crate) version: Option<String>,
+}
+
+/// The workload that runs a component; `None` where there is none.
+pub(crate) async fn workload(
+    client: &Client,
+    component: Component,
+) -> Result<Option<Workload>, ClusterError> {
+    let (namespace, name) = (component.namespace(), component.name());
+    let action = format!("read the workload of {component}");
+    let version = |object: &dyn Fn(&str) -> Option<String>| object("app.kubernetes.io/version");
+    let found = match component.kind() {
+        WorkloadKind::Deployment | WorkloadKind::Upstream => {
+            let name = match component.kind() {
+                WorkloadKind::Upstream => ARGOCD_SERVER,
+                _ => name,
+            };
+            let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+            let found = api
+                .get_opt(name)
+                .await
+                .map_err(ClusterError::kubernetes(action))?;
+            found.map(|object| {
+                let status = object.status.clone().unwrap_or_default();
+                Workload {
+                    wanted: object
+                        .spec
+                        .as_ref()
+                        .and_then(|spec| spec.replicas)
+                        .unwrap_or(1),
+                    ready: status.ready_replicas.unwrap_or_default(),
+                    version: version(&|label| object.labels().get(label).cloned()),
+                }
+            })
+        }
+        WorkloadKind::StatefulSet => {
+            let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+            let found = api
+                .get_opt(name)
+                .await
+                .map_err(ClusterError::kubernetes(action))?;
+            found.map(|object| {
+                let status = object.status.clone().unwrap_or_default();
+                Workload {
+                    wanted: object
+                        .spec
+                        .as_ref()
+                        .and_then(|spec| spec.replicas)
+                        .unwrap_or(1),
+                    ready: status.ready_replicas.unwrap_or_default(),
+                    version: version(&|label| object.labels().get(label).cloned()),
+                }
+            })
+        }
+        WorkloadKind::DaemonSet => {
+            let api: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
+            let found = api
+                .get_opt(name)
+                .await
+                .map_err(ClusterError::kubernetes(action))?;
+            found.map(|object| {
+                let status = object.status.clone().unwrap_or_default();
+                Workload {
+                    wanted: status.desired_number_scheduled,
+                    ready: status.number_ready,
+                    version: version(&|label| object.labels().get(label).cloned()),
+                }
+            })
+        }
+    };
+    Ok(found)
+}
+
+/// The labels of a component's pods.
+pub(crate) fn selector(component: Component) -> String {
+    match component {
+        Component::Argocd => "app.kubernetes.io/part-of=argocd".to_owned(),
+        _ => format!("app.kubernetes.io/name={component}"),
+    }
+}
+
+/// Deletes the component's pods and waits until new ones are ready. Its volumes stay.
+pub(crate) async fn restart(client: &Client, component: Component) -> Result<(), ClusterError> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), component.namespace());
+    pods.delete_collection(
+        &DeleteParams::default(),
+        &ListParams::default().labels(&selector(component)),
+    )
+    .await
+    .map_err(ClusterError::kubernetes(format!("restart {component}")))?;
+    ready(client, component).await
+}
+
+/// Waits until the component's pods are ready and none is on its way out.
+pub(crate) async fn ready(client: &Client, component: Component) -> Result<(), ClusterError> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), component.namespace());
+    let selector = selector(component);
+    let started = Instant::now();
+    loop {
+        let found = pods
+            .list_metadata(&ListParams::default().labels(&selector))
+            .await
+            .map_err(ClusterError::kubernetes(format!(
+                "list the pods of {component}"
+            )))?;
+        let is_ending = found
+            .iter()
+            .any(|pod| pod.metadata.deletion_timestamp.is_some());
+        let state = workload(client, component).await?;
+        if !is_ending && state.is_some_and(|state| state.wanted > 0 && state.ready >= state.wanted)
+        {
+            return Ok(());
+        }
+        if started.elapsed() >= READY {
+            let why = diagnosis::of_pods(client, component.namespace(), Some(&selector)).await?;
+            return Err(ClusterError::GaveUp {
+                what: format!("{component} is not ready again"),
+                waited: READY,
+                why: why.unwrap_or_else(|| "its pods do not say why".to_owned()),
+            });
+        }
+        sleep(INTERVAL).await;
+    }
+}
