@@ -17,9 +17,6 @@ pub use root::{Revision, desired, move_to, root, root_status};
 pub use source::Source;
 pub use waiting::until_healthy;
 
-/// The namespace of Argo CD and of its Applications.
-pub const NAMESPACE: &str = blueprint::Component::Argocd.namespace();
-
 /// The annotation by which Argo CD knows what it applied: `APPLICATION:GROUP/KIND:NAMESPACE/NAME`.
 pub const TRACKING: &str = "argocd.argoproj.io/tracking-id";
 

@@ -63,7 +63,7 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
             Ok(layout.await?)
         })?,
     };
-    let is_first = argocd::desired(&site.client)
+    let is_first = argocd::desired(&site.kube)
         .await
         .is_ok_and(|revision| revision.is_none());
     gitops::bring_up(&site, &layout, &arguments.cluster, &mut steps).await?;
@@ -91,7 +91,7 @@ async fn store_delete_request(site: &Site) -> Result<((), Did), ClusterError> {
     verify::leave_delete_request(&engine)
         .await
         .map_err(|reason| ClusterError::malformed("Loki's answer to a delete request", reason))?;
-    workloads::restart(&site.client, Component::Loki).await?;
+    workloads::restart(&site.kube, Component::Loki).await?;
     Ok(((), Did::Something("stored".to_owned())))
 }
 
@@ -113,6 +113,8 @@ async fn given_cluster(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow:
             registry: registry.clone(),
             pulled_from: registry.clone(),
             plain_http: arguments.cluster.plain_http,
+            namespace_prefix: arguments.cluster.namespace_prefix.clone(),
+            storage_class: arguments.cluster.storage_class.clone(),
         },
         // The command line asks for both where the engine is asked for; a second run may leave all three out.
         _ => match remembered {
@@ -125,12 +127,12 @@ async fn given_cluster(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow:
         .load_or_create(&Engine::Cluster(cluster.clone()))?;
     file.engine = Engine::Cluster(cluster.clone());
     setting.lab.save(&file)?;
-    let client = connect(&cluster.context, None).await?;
+    let kube = connect(&cluster, None).await?;
     Ok(Site {
         lab: setting.lab.clone(),
         file,
         cluster,
-        client,
+        kube,
         manifests: setting.root.join("manifests"),
     })
 }

@@ -2,27 +2,56 @@
 
 use std::{path::Path, time::Duration};
 
+use blueprint::Component;
 use kube::{
-    Client, Config,
+    Api, Client, Config, Resource,
     config::{KubeConfigOptions, Kubeconfig},
+    core::NamespaceResourceScope,
 };
 
-use crate::ClusterError;
+use lab::Cluster;
+
+use crate::{ClusterError, Namespaces};
 
 /// How long the API server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A client for the context, of the file where one is given, else of the user's own kubeconfig.
+/// The way to a lab's cluster: its API server, and the names of the lab's namespaces there.
+#[derive(Clone)]
+pub struct Kube {
+    /// The API server.
+    pub client: Client,
+    /// The lab's namespaces.
+    pub namespaces: Namespaces,
+}
+
+impl Kube {
+    /// The namespace of a component.
+    pub fn namespace(&self, component: Component) -> String {
+        self.namespaces.of(component)
+    }
+
+    /// The objects of a kind in a component's namespace.
+    pub(crate) fn beside<K>(&self, component: Component) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace(component))
+    }
+}
+
+/// The way to a lab's cluster, by the context of the file where one is given, else of the user's own kubeconfig.
 ///
 /// # Errors
 /// When the kubeconfig cannot be read or has no such context. Whether the API server answers is seen at the first request.
-pub async fn connect(context: &str, file: Option<&Path>) -> Result<Client, ClusterError> {
+pub async fn connect(cluster: &Cluster, file: Option<&Path>) -> Result<Kube, ClusterError> {
+    let context = &cluster.context;
     let unusable = |source| ClusterError::Kubeconfig {
-        context: context.to_owned(),
+        context: context.clone(),
         source,
     };
     let options = KubeConfigOptions {
-        context: Some(context.to_owned()),
+        context: Some(context.clone()),
         ..KubeConfigOptions::default()
     };
     let kubeconfig = match file {
@@ -34,5 +63,10 @@ pub async fn connect(context: &str, file: Option<&Path>) -> Result<Client, Clust
         .await
         .map_err(unusable)?;
     config.connect_timeout = Some(CONNECT);
-    Client::try_from(config).map_err(ClusterError::kubernetes("set up a connection"))
+    let client =
+        Client::try_from(config).map_err(ClusterError::kubernetes("set up a connection"))?;
+    Ok(Kube {
+        client,
+        namespaces: Namespaces::new(&cluster.namespace_prefix),
+    })
 }

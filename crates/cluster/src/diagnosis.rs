@@ -4,20 +4,20 @@ use k8s_openapi::{
     api::core::v1::{ContainerStatus, Event, Pod},
     jiff::Timestamp,
 };
-use kube::{Api, Client, ResourceExt as _, api::ListParams};
+use kube::{Api, ResourceExt as _, api::ListParams};
 
-use crate::ClusterError;
+use crate::{ClusterError, Kube};
 
 /// The reason why pods that `selector` selects are not ready; `None` when they are, or nothing says why.
 ///
 /// # Errors
 /// When the API server does not answer.
 pub(crate) async fn of_pods(
-    client: &Client,
+    kube: &Kube,
     namespace: &str,
     selector: Option<&str>,
 ) -> Result<Option<String>, ClusterError> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pods: Api<Pod> = Api::namespaced(kube.client.clone(), namespace);
     let mut parameters = ListParams::default();
     if let Some(selector) = selector {
         parameters = parameters.labels(selector);
@@ -32,7 +32,7 @@ pub(crate) async fn of_pods(
         return Ok(None);
     };
     let name = pod.name_any();
-    let event = match last_warning(client, namespace, &name).await? {
+    let event = match last_warning(kube, namespace, &name).await? {
         Some(event) if !trouble.contains(event.as_str()) => format!("; {event}"),
         _ => String::new(),
     };
@@ -111,11 +111,11 @@ fn container_trouble(container: &ContainerStatus) -> Option<String> {
 
 /// The newest warning about a pod.
 async fn last_warning(
-    client: &Client,
+    kube: &Kube,
     namespace: &str,
     pod: &str,
 ) -> Result<Option<String>, ClusterError> {
-    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let events: Api<Event> = Api::namespaced(kube.client.clone(), namespace);
     let selector = format!("involvedObject.name={pod},type=Warning");
     let events = events
         .list(&ListParams::default().fields(&selector))

@@ -36,7 +36,7 @@ impl ClusterEngine {
     pub async fn of(site: Site) -> Result<Self, ClusterError> {
         let mut presence = BTreeMap::new();
         for component in Component::ALL {
-            let found = workload(&site.client, component).await?;
+            let found = workload(&site.kube, component).await?;
             presence.insert(
                 component,
                 match found {
@@ -51,7 +51,7 @@ impl ClusterEngine {
         }
         let mut passwords = BTreeMap::new();
         for account in Account::ALL {
-            passwords.insert(account, secrets::password(&site.client, account).await?);
+            passwords.insert(account, secrets::password(&site.kube, account).await?);
         }
         Ok(Self {
             site,
@@ -82,7 +82,7 @@ impl ClusterEngine {
         if let Some(forward) = forwards.get(&key) {
             return Ok(forward.address());
         }
-        let forward = Forward::start(self.site.client.clone(), component, number, node)
+        let forward = Forward::start(self.site.kube.clone(), component, number, node)
             .await
             .map_err(|source| EngineError::OutOfReach {
                 component,
@@ -94,7 +94,7 @@ impl ClusterEngine {
     }
 
     async fn node_facts(&self) -> Result<Vec<NodeFacts>, Cause> {
-        let nodes: Api<Node> = Api::all(self.site.client.clone());
+        let nodes: Api<Node> = Api::all(self.site.kube.client.clone());
         let nodes = nodes
             .list(&ListParams::default())
             .await
@@ -131,6 +131,10 @@ impl Engine for ClusterEngine {
 
     fn lab(&self) -> &str {
         self.site.lab.name()
+    }
+
+    fn namespace(&self, component: Component) -> String {
+        self.site.kube.namespace(component)
     }
 
     fn presence(&self, component: Component) -> Presence {

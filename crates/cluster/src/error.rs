@@ -100,6 +100,12 @@ pub enum ClusterError {
         /// What it is.
         what: String,
     },
+    /// A namespace that the lab wants holds somebody else's work.
+    #[error("the namespace {name} is there and is not the lab's")]
+    ForeignNamespace {
+        /// Its name.
+        name: String,
+    },
     /// Something of the lab is still there after it was taken down.
     #[error("left behind: {}", left.join(", "))]
     LeftBehind {
@@ -176,6 +182,9 @@ impl ClusterError {
             ),
             Self::Foreign { .. } => Some(
                 "give this lab another name with --name, or remove what is there by hand".to_owned(),
+            ),
+            Self::ForeignNamespace { .. } => Some(
+                "give the lab's namespaces other names with --namespace-prefix".to_owned(),
             ),
             Self::LeftBehind { .. } => Some(
                 "run `cargo xtask down` again; what is still there then belongs to something else".to_owned(),

@@ -25,8 +25,12 @@ pub async fn build(directory: &Path) -> Result<Vec<DynamicObject>, ClusterError>
 fn parse(text: &str, what: &str) -> Result<Vec<DynamicObject>, ClusterError> {
     serde_yaml::Deserializer::from_str(text)
         .map(|document| {
-            DynamicObject::deserialize(document)
-                .map_err(|error| ClusterError::malformed(what, error))
+            let object = DynamicObject::deserialize(document)
+                .map_err(|error| ClusterError::malformed(what, error))?;
+            match (&object.types, &object.metadata.name) {
+                (Some(_), Some(_)) => Ok(object),
+                _ => Err(ClusterError::malformed(what, "a document is no object")),
+            }
         })
         .collect()
 }

@@ -6,11 +6,11 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use blueprint::Account;
 use k8s_openapi::{ByteString, api::core::v1};
 use kube::{
-    Api, Client,
+    Api,
     api::{ObjectMeta, Patch, PatchParams},
 };
 
-use crate::{ClusterError, objects::FIELD_MANAGER};
+use crate::{ClusterError, Kube, objects::FIELD_MANAGER};
 
 /// Bytes of randomness in a password: 32 characters when encoded, without any that a URL or shell would escape.
 const PASSWORD_BYTES: usize = 24;
@@ -25,11 +25,11 @@ const PASSWORD: &str = "password";
 ///
 /// # Errors
 /// When the API server refuses, or the system has no randomness.
-pub async fn ensure(client: &Client) -> Result<usize, ClusterError> {
+pub async fn ensure(kube: &Kube) -> Result<usize, ClusterError> {
     let mut passwords = BTreeMap::new();
     let mut made = 0;
     for account in Account::ALL {
-        let password = match find(client, account).await? {
+        let password = match find(kube, account).await? {
             Some(password) => password,
             None => random()?,
         };
@@ -47,7 +47,8 @@ pub async fn ensure(client: &Client) -> Result<usize, ClusterError> {
             None => BTreeMap::from([(secret.keys[0].to_owned(), other(secret.name, &passwords)?)]),
         };
         for namespace in secret.namespaces {
-            made += usize::from(make(client, namespace, secret.name, &data).await?);
+            let namespace = kube.namespaces.named(namespace);
+            made += usize::from(make(kube, &namespace, secret.name, &data).await?);
         }
     }
     Ok(made)
@@ -69,8 +70,8 @@ fn other(name: &str, passwords: &BTreeMap<Account, String>) -> Result<String, Cl
 ///
 /// # Errors
 /// When the lab has none, or the API server refuses.
-pub async fn password(client: &Client, account: Account) -> Result<String, ClusterError> {
-    find(client, account).await?.ok_or_else(|| {
+pub async fn password(kube: &Kube, account: Account) -> Result<String, ClusterError> {
+    find(kube, account).await?.ok_or_else(|| {
         ClusterError::malformed(
             format!("the Secret {}", account.name()),
             "it is not there, or has no password",
@@ -78,7 +79,7 @@ pub async fn password(client: &Client, account: Account) -> Result<String, Clust
     })
 }
 
-async fn find(client: &Client, account: Account) -> Result<Option<String>, ClusterError> {
+async fn find(kube: &Kube, account: Account) -> Result<Option<String>, ClusterError> {
     let Some(secret) = blueprint::Secret::ALL
         .iter()
         .find(|secret| secret.name == account.name())
@@ -86,7 +87,8 @@ async fn find(client: &Client, account: Account) -> Result<Option<String>, Clust
         return Ok(None);
     };
     for namespace in secret.namespaces {
-        let api: Api<v1::Secret> = Api::namespaced(client.clone(), namespace);
+        let namespace = kube.namespaces.named(namespace);
+        let api: Api<v1::Secret> = Api::namespaced(kube.client.clone(), &namespace);
         let found = api
             .get_opt(secret.name)
             .await
@@ -107,12 +109,12 @@ async fn find(client: &Client, account: Account) -> Result<Option<String>, Clust
 
 /// Makes a Secret, or makes it right. The broker's nodes must not lose each other, so their cookie is never made anew.
 async fn make(
-    client: &Client,
+    kube: &Kube,
     namespace: &str,
     name: &str,
     data: &BTreeMap<String, String>,
 ) -> Result<bool, ClusterError> {
-    let api: Api<v1::Secret> = Api::namespaced(client.clone(), namespace);
+    let api: Api<v1::Secret> = Api::namespaced(kube.client.clone(), namespace);
     let action = format!("make the Secret {namespace}/{name}");
     let before = api
         .get_metadata_opt(name)

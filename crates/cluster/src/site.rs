@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use kube::Client;
 use lab::{Cluster, Engine, Lab, LabFile};
 use terminal::{
     Setting,
     failure::{Exit, Failure},
 };
 
-use crate::{ClusterError, connect};
+use crate::{Changes, ClusterError, Kube, connect};
 
 /// A lab that was bootstrapped on a cluster.
 #[derive(Clone)]
@@ -20,8 +19,8 @@ pub struct Site {
     pub file: LabFile,
     /// How its cluster and its registry are reached.
     pub cluster: Cluster,
-    /// The way to the API server.
-    pub client: Client,
+    /// The way to the cluster.
+    pub kube: Kube,
     /// The directory `manifests/`.
     pub manifests: PathBuf,
 }
@@ -54,12 +53,12 @@ impl Site {
             .hint("bring it up with `cargo xtask bootstrap`")
             .into());
         }
-        let client = connect(&cluster.context, is_kind.then_some(kubeconfig.as_path())).await?;
+        let kube = connect(&cluster, is_kind.then_some(kubeconfig.as_path())).await?;
         Ok(Self {
             lab: setting.lab.clone(),
             file,
             cluster,
-            client,
+            kube,
             manifests: setting.root.join("manifests"),
         })
     }
@@ -67,6 +66,14 @@ impl Site {
     /// Whether the lab has made its cluster itself.
     pub fn is_kind(&self) -> bool {
         matches!(self.file.engine, Engine::Kind(_))
+    }
+
+    /// What this cluster wants otherwise than the manifests say.
+    pub fn changes(&self) -> Changes {
+        Changes {
+            namespaces: self.kube.namespaces.clone(),
+            storage_class: self.cluster.storage_class.clone(),
+        }
     }
 
     /// The source that Argo CD reads, where it is an artifact.

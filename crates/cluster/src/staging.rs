@@ -10,7 +10,7 @@ use oci::{Artifact, Digest};
 use serde_yaml::{Mapping, Value};
 use tempfile::TempDir;
 
-use crate::ClusterError;
+use crate::{ClusterError, Namespaces};
 
 /// An image of the lab's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,40 @@ pub struct OwnImage {
     pub repository: String,
     /// Its digest.
     pub digest: Digest,
+}
+
+/// What a cluster wants otherwise than the manifests say.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The lab's namespaces there.
+    pub namespaces: Namespaces,
+    /// The storage class of its volumes.
+    pub storage_class: Option<String>,
+}
+
+impl Changes {
+    fn apply(&self, path: &Path, text: String) -> Result<String, ClusterError> {
+        let text = self.namespaces.rename(path, text);
+        match &self.storage_class {
+            Some(class) if path.ends_with("statefulset.yaml") => {
+                with_storage_class(path, &text, class)
+            }
+            _ => Ok(text),
+        }
+    }
+}
+
+/// A StatefulSet whose volumes are of this class.
+fn with_storage_class(path: &Path, text: &str, class: &str) -> Result<String, ClusterError> {
+    let malformed =
+        |error: serde_yaml::Error| ClusterError::malformed(path.display().to_string(), error);
+    let mut set: Value = serde_yaml::from_str(text).map_err(malformed)?;
+    if let Some(claims) = set["spec"]["volumeClaimTemplates"].as_sequence_mut() {
+        for claim in claims {
+            claim["spec"]["storageClassName"] = class.into();
+        }
+    }
+    serde_yaml::to_string(&set).map_err(malformed)
 }
 
 /// Upstream's installation of Argo CD, which is fetched and never published.
@@ -37,13 +71,17 @@ impl Staged {
     ///
     /// # Errors
     /// When a file cannot be read or written, or a component's `kustomization.yaml` is no mapping.
-    pub fn new(manifests: &Path, images: &[OwnImage]) -> Result<Self, ClusterError> {
+    pub fn new(
+        manifests: &Path,
+        images: &[OwnImage],
+        changes: &Changes,
+    ) -> Result<Self, ClusterError> {
         let directory = TempDir::new().map_err(LabError::file(
             "create a directory in",
             std::env::temp_dir(),
         ))?;
         let staged = Self { directory };
-        copy(manifests, &staged.manifests(), Path::new(""))?;
+        copy(manifests, &staged.manifests(), Path::new(""), changes)?;
         for image in images {
             staged.write_image(image)?;
         }
@@ -98,18 +136,19 @@ impl Staged {
     }
 }
 
-fn copy(from: &Path, to: &Path, below: &Path) -> Result<(), ClusterError> {
+fn copy(from: &Path, to: &Path, below: &Path, changes: &Changes) -> Result<(), ClusterError> {
     fs::create_dir_all(to).map_err(LabError::file("create", to))?;
     for entry in fs::read_dir(from).map_err(LabError::file("read", from))? {
         let entry = entry.map_err(LabError::file("read", from))?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         let below = below.join(entry.file_name());
         if path.is_dir() {
-            copy(&path, &target, &below)?;
+            copy(&path, &target, &below, changes)?;
         } else if below != Path::new(INSTALLATION) {
             // Read and written rather than copied: the copy of a read-only file must be writable.
-            let bytes = fs::read(&path).map_err(LabError::file("read", &path))?;
-            fs::write(&target, bytes).map_err(LabError::file("write", target))?;
+            let text = fs::read_to_string(&path).map_err(LabError::file("read", &path))?;
+            let text = changes.apply(&path, text)?;
+            fs::write(&target, text).map_err(LabError::file("write", target))?;
         }
     }
     Ok(())
@@ -133,7 +172,7 @@ mod tests {
 
     #[test]
     fn an_own_image_gets_its_place_and_digest() {
-        let staged = Staged::new(&manifests(), &[image()]).unwrap();
+        let staged = Staged::new(&manifests(), &[image()], &Changes::default()).unwrap();
         let text =
             fs::read_to_string(staged.manifests().join("producer/kustomization.yaml")).unwrap();
         let value: Value = serde_yaml::from_str(&text).unwrap();
@@ -155,14 +194,29 @@ mod tests {
     #[test]
     fn two_copies_have_one_digest_and_no_installation_of_argo_cd() {
         let pack = || {
-            Staged::new(&manifests(), &[image()])
+            Staged::new(&manifests(), &[image()], &Changes::default())
                 .unwrap()
                 .pack()
                 .unwrap()
                 .digest()
         };
         assert_eq!(pack(), pack());
-        let staged = Staged::new(&manifests(), &[]).unwrap();
+        let staged = Staged::new(&manifests(), &[], &Changes::default()).unwrap();
         assert!(!staged.manifests().join(INSTALLATION).exists());
+    }
+
+    #[test]
+    fn a_storage_class_stands_in_every_claim() {
+        let changes = Changes {
+            storage_class: Some("fast".to_owned()),
+            ..Changes::default()
+        };
+        let staged = Staged::new(&manifests(), &[], &changes).unwrap();
+        for component in ["loki", "minio", "prometheus", "pyroscope", "rabbitmq"] {
+            let path = staged.manifests().join(component).join("statefulset.yaml");
+            let set: Value = serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+            let class = &set["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"];
+            assert_eq!(class, "fast", "{component}");
+        }
     }
 }

@@ -8,12 +8,12 @@ use k8s_openapi::api::{
     core::v1::Pod,
 };
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, ResourceExt as _,
     api::{DeleteParams, ListParams},
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{ClusterError, diagnosis};
+use crate::{ClusterError, Kube, diagnosis};
 
 /// The Deployment whose page is Argo CD's.
 const ARGOCD_SERVER: &str = "argocd-server";
@@ -34,10 +34,10 @@ pub(crate) struct Workload {
 
 /// The workload that runs a component; `None` where there is none.
 pub(crate) async fn workload(
-    client: &Client,
+    kube: &Kube,
     component: Component,
 ) -> Result<Option<Workload>, ClusterError> {
-    let (namespace, name) = (component.namespace(), component.name());
+    let name = component.name();
     let action = format!("read the workload of {component}");
     let version = |object: &dyn Fn(&str) -> Option<String>| object("app.kubernetes.io/version");
     let found = match component.kind() {
@@ -46,7 +46,7 @@ pub(crate) async fn workload(
                 WorkloadKind::Upstream => ARGOCD_SERVER,
                 _ => name,
             };
-            let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+            let api: Api<Deployment> = kube.beside(component);
             let found = api
                 .get_opt(name)
                 .await
@@ -65,7 +65,7 @@ pub(crate) async fn workload(
             })
         }
         WorkloadKind::StatefulSet => {
-            let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+            let api: Api<StatefulSet> = kube.beside(component);
             let found = api
                 .get_opt(name)
                 .await
@@ -84,7 +84,7 @@ pub(crate) async fn workload(
             })
         }
         WorkloadKind::DaemonSet => {
-            let api: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
+            let api: Api<DaemonSet> = kube.beside(component);
             let found = api
                 .get_opt(name)
                 .await
@@ -111,20 +111,20 @@ pub(crate) fn selector(component: Component) -> String {
 }
 
 /// Deletes the component's pods and waits until new ones are ready. Its volumes stay.
-pub(crate) async fn restart(client: &Client, component: Component) -> Result<(), ClusterError> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), component.namespace());
+pub(crate) async fn restart(kube: &Kube, component: Component) -> Result<(), ClusterError> {
+    let pods: Api<Pod> = kube.beside(component);
     pods.delete_collection(
         &DeleteParams::default(),
         &ListParams::default().labels(&selector(component)),
     )
     .await
     .map_err(ClusterError::kubernetes(format!("restart {component}")))?;
-    ready(client, component).await
+    ready(kube, component).await
 }
 
 /// Waits until the component's pods are ready and none is on its way out.
-pub(crate) async fn ready(client: &Client, component: Component) -> Result<(), ClusterError> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), component.namespace());
+pub(crate) async fn ready(kube: &Kube, component: Component) -> Result<(), ClusterError> {
+    let pods: Api<Pod> = kube.beside(component);
     let selector = selector(component);
     let started = Instant::now();
     loop {
@@ -137,13 +137,13 @@ pub(crate) async fn ready(client: &Client, component: Component) -> Result<(), C
         let is_ending = found
             .iter()
             .any(|pod| pod.metadata.deletion_timestamp.is_some());
-        let state = workload(client, component).await?;
+        let state = workload(kube, component).await?;
         if !is_ending && state.is_some_and(|state| state.wanted > 0 && state.ready >= state.wanted)
         {
             return Ok(());
         }
         if started.elapsed() >= READY {
-            let why = diagnosis::of_pods(client, component.namespace(), Some(&selector)).await?;
+            let why = diagnosis::of_pods(kube, &kube.namespace(component), Some(&selector)).await?;
             return Err(ClusterError::GaveUp {
                 what: format!("{component} is not ready again"),
                 waited: READY,

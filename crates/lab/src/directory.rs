@@ -256,6 +256,8 @@ mod tests {
             registry: "127.0.0.1:5001".to_owned(),
             pulled_from: "lab-default-registry:5000".to_owned(),
             plain_http: true,
+            namespace_prefix: String::new(),
+            storage_class: None,
         });
         let error = lab.load_or_create(&kind).unwrap_err();
         let told = error.to_string();

@@ -47,6 +47,12 @@ pub struct Cluster {
     pub pulled_from: String,
     /// Whether the registry speaks plain HTTP.
     pub plain_http: bool,
+    /// Stands before the name of each of the lab's namespaces.
+    #[serde(default)]
+    pub namespace_prefix: String,
+    /// The storage class of the lab's volumes; the cluster's default without one.
+    #[serde(default)]
+    pub storage_class: Option<String>,
 }
 
 impl Engine {

@@ -133,6 +133,12 @@ pub struct ClusterArguments {
     /// Speak plain HTTP to that registry
     #[arg(long, requires = "registry")]
     pub plain_http: bool,
+    /// Put this before the name of each of the lab's namespaces, for --engine cluster
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true, value_parser = namespace_prefix)]
+    pub namespace_prefix: String,
+    /// Storage class of the lab's volumes, for --engine cluster [default: the cluster's own]
+    #[arg(long, value_name = "NAME")]
+    pub storage_class: Option<String>,
     /// Apply the manifests from a Git repository instead of the artifact that bootstrap pushes
     #[arg(long, value_name = "URL", requires = "git_revision")]
     pub git_url: Option<String>,
@@ -262,6 +268,16 @@ fn lab_name(name: &str) -> Result<String, String> {
         "a lab's name has 1 to 40 characters of a-z, 0-9 and -, and does not start with -"
             .to_owned(),
     )
+}
+
+/// A prefix begins a namespace's name (RFC 1123 label), which has 63 characters; the longest of the lab's has 17.
+fn namespace_prefix(prefix: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let begins_well = prefix.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if prefix.is_empty() || (prefix.len() <= 40 && begins_well && prefix.chars().all(allowed)) {
+        return Ok(prefix.to_owned());
+    }
+    Err("a prefix has up to 40 characters of a-z, 0-9 and -, and does not start with -".to_owned())
 }
 
 fn workload(name: &str) -> Result<Component, String> {

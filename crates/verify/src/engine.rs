@@ -18,6 +18,11 @@ pub trait Engine: Send + Sync {
     /// The lab's name, for example `default`.
     fn lab(&self) -> &str;
 
+    /// The namespace that the component's logs and metrics are labelled with.
+    fn namespace(&self, component: Component) -> String {
+        component.namespace().to_owned()
+    }
+
     /// Whether the component exists in this engine and on this machine. A component that should run and has crashed
     /// is present: its arrows are broken, not absent.
     fn presence(&self, component: Component) -> Presence;

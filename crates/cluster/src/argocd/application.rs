@@ -2,16 +2,17 @@
 
 use std::fmt;
 
+use blueprint::Component;
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, ResourceExt as _,
     api::{ListParams, Patch, PatchParams},
     core::{ApiResource, DynamicObject, GroupVersionKind, Object},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{NAMESPACE, REFRESH};
-use crate::ClusterError;
+use super::REFRESH;
+use crate::{ClusterError, Kube};
 
 /// An Application.
 pub type Application = Object<Spec, Status>;
@@ -229,16 +230,17 @@ pub(crate) fn kind() -> ApiResource {
 }
 
 /// The API for Applications.
-pub fn api(client: Client) -> Api<Application> {
-    Api::namespaced_with(client, NAMESPACE, &kind())
+pub fn api(kube: &Kube) -> Api<Application> {
+    let namespace = kube.namespace(Component::Argocd);
+    Api::namespaced_with(kube.client.clone(), &namespace, &kind())
 }
 
 /// Every Application but the root, in the order of the waves.
 ///
 /// # Errors
 /// When the API server does not answer, or Argo CD is not installed.
-pub async fn list(client: &Client) -> Result<Vec<Application>, ClusterError> {
-    let mut applications = api(client.clone())
+pub async fn list(kube: &Kube) -> Result<Vec<Application>, ClusterError> {
+    let mut applications = api(kube)
         .list(&ListParams::default())
         .await
         .map_err(ClusterError::kubernetes("list the Applications"))?
@@ -249,9 +251,9 @@ pub async fn list(client: &Client) -> Result<Vec<Application>, ClusterError> {
 }
 
 /// Has Argo CD compare an Application now.
-pub(crate) async fn refresh(client: &Client, name: &str) -> Result<(), ClusterError> {
+pub(crate) async fn refresh(kube: &Kube, name: &str) -> Result<(), ClusterError> {
     let refresh = json!({ "metadata": { "annotations": { REFRESH: "normal" } } });
-    api(client.clone())
+    api(kube)
         .patch(name, &PatchParams::default(), &Patch::Merge(&refresh))
         .await
         .map(drop)

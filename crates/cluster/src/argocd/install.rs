@@ -57,6 +57,8 @@ async fn fetch(url: &str) -> Result<Vec<u8>, ClusterError> {
         url: url.to_owned(),
         source: source.into(),
     };
+    // The same cryptography as everywhere; that it is there already is no error.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .timeout(BOUND)
         .build()

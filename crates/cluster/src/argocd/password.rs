@@ -1,17 +1,17 @@
 //! The password that Argo CD generated for its administrator.
 
+use blueprint::Component;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{Api, Client};
+use kube::Api;
 
-use super::NAMESPACE;
-use crate::ClusterError;
+use crate::{ClusterError, Kube};
 
 /// The password; `None` once somebody has changed it and removed the Secret, as Argo CD asks.
 ///
 /// # Errors
 /// When the API server does not answer.
-pub async fn initial_password(client: &Client) -> Result<Option<String>, ClusterError> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
+pub async fn initial_password(kube: &Kube) -> Result<Option<String>, ClusterError> {
+    let secrets: Api<Secret> = kube.beside(Component::Argocd);
     let secret = secrets
         .get_opt("argocd-initial-admin-secret")
         .await

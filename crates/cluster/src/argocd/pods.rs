@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use blueprint::Component;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, ResourceExt as _, api::ListParams};
+use kube::{Api, ResourceExt as _, api::ListParams};
 use tokio::time::{Instant, sleep};
 
-use super::NAMESPACE;
-use crate::{ClusterError, diagnosis};
+use crate::{ClusterError, Kube, diagnosis};
 
 /// Pulling its image over a slow line is the longest of it.
 const BOUND: Duration = Duration::from_secs(600);
@@ -26,8 +26,8 @@ const NEEDED: [&str; 3] = [
 ///
 /// # Errors
 /// [`ClusterError::GaveUp`] with the pod that is not, and why.
-pub async fn until_ready(client: &Client) -> Result<(), ClusterError> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+pub async fn until_ready(kube: &Kube) -> Result<(), ClusterError> {
+    let pods: Api<Pod> = kube.beside(Component::Argocd);
     let started = Instant::now();
     loop {
         let found = pods
@@ -47,7 +47,8 @@ pub async fn until_ready(client: &Client) -> Result<(), ClusterError> {
         };
         if started.elapsed() >= BOUND {
             let selector = format!("app.kubernetes.io/name={missing}");
-            let why = diagnosis::of_pods(client, NAMESPACE, Some(&selector)).await?;
+            let why = diagnosis::of_pods(kube, &kube.namespace(Component::Argocd), Some(&selector))
+                .await?;
             return Err(ClusterError::GaveUp {
                 what: format!("{missing} is not ready"),
                 waited: BOUND,

@@ -2,13 +2,10 @@
 
 use std::{fs, path::Path};
 
-use kube::{
-    Client, ResourceExt as _,
-    api::{DynamicObject, Patch, PatchParams},
-};
+use kube::api::{DynamicObject, Patch, PatchParams};
 
-use super::{NAMESPACE, Source, application};
-use crate::{ClusterError, objects::FIELD_MANAGER};
+use super::{Source, application};
+use crate::{ClusterError, Kube, objects::FIELD_MANAGER};
 
 /// Its name.
 pub(crate) const NAME: &str = "root";
@@ -56,8 +53,8 @@ pub fn root(
 ///
 /// # Errors
 /// When the API server does not answer.
-pub async fn desired(client: &Client) -> Result<Option<Revision>, ClusterError> {
-    let root = application::api(client.clone())
+pub async fn desired(kube: &Kube) -> Result<Option<Revision>, ClusterError> {
+    let root = application::api(kube)
         .get_opt(NAME)
         .await
         .map_err(ClusterError::kubernetes("read the root Application"))?;
@@ -71,8 +68,8 @@ pub async fn desired(client: &Client) -> Result<Option<Revision>, ClusterError> 
 ///
 /// # Errors
 /// When the API server does not answer.
-pub async fn root_status(client: &Client) -> Result<Option<application::Status>, ClusterError> {
-    let root = application::api(client.clone())
+pub async fn root_status(kube: &Kube) -> Result<Option<application::Status>, ClusterError> {
+    let root = application::api(kube)
         .get_opt(NAME)
         .await
         .map_err(ClusterError::kubernetes("read the root Application"))?;
@@ -83,8 +80,8 @@ pub async fn root_status(client: &Client) -> Result<Option<application::Status>,
 ///
 /// # Errors
 /// When the API server refuses.
-pub async fn move_to(client: &Client, root: &DynamicObject) -> Result<bool, ClusterError> {
-    let api = application::api(client.clone());
+pub async fn move_to(kube: &Kube, root: &DynamicObject) -> Result<bool, ClusterError> {
+    let api = application::api(kube);
     let action = "move the root Application";
     let before = api
         .get_opt(NAME)
@@ -96,10 +93,9 @@ pub async fn move_to(client: &Client, root: &DynamicObject) -> Result<bool, Clus
         .patch(NAME, &parameters, &Patch::Apply(root))
         .await
         .map_err(ClusterError::kubernetes(action))?;
-    debug_assert_eq!(after.namespace().as_deref(), Some(NAMESPACE));
     let changed = before != after.metadata.generation;
     if changed {
-        application::refresh(client, NAME).await?;
+        application::refresh(kube, NAME).await?;
     }
     Ok(changed)
 }

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::ObjectMeta;
 
-use super::NAMESPACE;
-
 /// A source of manifests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -50,7 +48,6 @@ impl Source {
         Secret {
             metadata: ObjectMeta {
                 name: Some("lab-source".to_owned()),
-                namespace: Some(NAMESPACE.to_owned()),
                 labels: Some(BTreeMap::from([
                     label("app.kubernetes.io/part-of", "lab"),
                     label("argocd.argoproj.io/secret-type", "repository"),

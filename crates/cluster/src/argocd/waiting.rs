@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::StreamExt as _;
 use kube::{
-    Client, ResourceExt as _,
+    ResourceExt as _,
     runtime::watcher::{self, watcher},
 };
 use terminal::progress::Progress;
@@ -15,7 +15,7 @@ use super::{
     application::{self, api, message, refresh, wave},
     root,
 };
-use crate::{ClusterError, diagnosis};
+use crate::{ClusterError, Kube, diagnosis};
 
 /// How often the cause of a long wait is looked for; every change of an Application is seen at once.
 const TICK: Duration = Duration::from_secs(1);
@@ -44,14 +44,14 @@ struct Seen {
 ///
 /// # Errors
 /// [`ClusterError::GaveUp`] with the object that holds it up, when nothing has changed for ten minutes.
-pub async fn until_healthy(client: &Client, revision: &str) -> Result<(), ClusterError> {
+pub async fn until_healthy(kube: &Kube, revision: &str) -> Result<(), ClusterError> {
     let mut progress = Progress::default();
     let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
     let mut changed_at: BTreeMap<String, Instant> = BTreeMap::new();
     let started = Instant::now();
     let mut last_change = started;
     let mut asked: BTreeMap<String, Instant> = BTreeMap::new();
-    let mut changes = Box::pin(watcher(api(client.clone()), watcher::Config::default()));
+    let mut changes = Box::pin(watcher(api(kube), watcher::Config::default()));
     let mut tick = interval(TICK);
     loop {
         tokio::select! {
@@ -59,11 +59,11 @@ pub async fn until_healthy(client: &Client, revision: &str) -> Result<(), Cluste
             _ = changes.next() => {}
             _ = tick.tick() => {}
         }
-        let root = api(client.clone())
+        let root = api(kube)
             .get_opt(root::NAME)
             .await
             .map_err(ClusterError::kubernetes("read the root Application"))?;
-        let mut applications = application::list(client).await?;
+        let mut applications = application::list(kube).await?;
         for application in applications.iter().chain(&root) {
             let (name, now) = (application.name_any(), look(application));
             if seen.get(&name) != Some(&now) {
@@ -73,7 +73,7 @@ pub async fn until_healthy(client: &Client, revision: &str) -> Result<(), Cluste
             }
         }
         for application in applications.iter().chain(&root) {
-            ask_again(client, application, &mut asked).await?;
+            ask_again(kube, application, &mut asked).await?;
         }
         if let Some(root) = root.as_ref().filter(|_| applications.is_empty()) {
             progress.update(
@@ -97,7 +97,7 @@ pub async fn until_healthy(client: &Client, revision: &str) -> Result<(), Cluste
             }
             let since = changed_at.get(&name).copied().unwrap_or(started);
             let why = match since.elapsed() >= GRACE {
-                true => cause(client, application).await?,
+                true => cause(kube, application).await?,
                 false => None,
             };
             progress.update(
@@ -110,14 +110,14 @@ pub async fn until_healthy(client: &Client, revision: &str) -> Result<(), Cluste
         }
         if last_change.elapsed() >= STALLED {
             applications.extend(root);
-            return Err(gave_up(client, &applications, revision, started.elapsed()).await?);
+            return Err(gave_up(kube, &applications, revision, started.elapsed()).await?);
         }
     }
 }
 
 /// An Application that could not be compared is compared again at the clock's next round only, unless it is asked for.
 async fn ask_again(
-    client: &Client,
+    kube: &Kube,
     application: &Application,
     asked: &mut BTreeMap<String, Instant>,
 ) -> Result<(), ClusterError> {
@@ -128,7 +128,7 @@ async fn ask_again(
     });
     let is_recent = asked.get(&name).is_some_and(|at| at.elapsed() < ASK_AGAIN);
     if has_failed && !is_recent {
-        refresh(client, &name).await?;
+        refresh(kube, &name).await?;
         asked.insert(name, Instant::now());
     }
     Ok(())
@@ -185,7 +185,7 @@ fn line(application: &Application, revision: &str) -> String {
 }
 
 /// The object that holds an Application up, and why.
-async fn cause(client: &Client, application: &Application) -> Result<Option<String>, ClusterError> {
+async fn cause(kube: &Kube, application: &Application) -> Result<Option<String>, ClusterError> {
     let status = application.status.clone().unwrap_or_default();
     let unwell = status.resources.iter().find(|resource| {
         resource
@@ -194,7 +194,7 @@ async fn cause(client: &Client, application: &Application) -> Result<Option<Stri
             .is_some_and(|health| !matches!(health.status, Health::Healthy | Health::Suspended))
     });
     if let Some(resource) = unwell {
-        let pods = diagnosis::of_pods(client, &resource.namespace, None).await?;
+        let pods = diagnosis::of_pods(kube, &resource.namespace, None).await?;
         if pods.is_some() {
             return Ok(pods);
         }
@@ -210,7 +210,7 @@ async fn cause(client: &Client, application: &Application) -> Result<Option<Stri
 }
 
 async fn gave_up(
-    client: &Client,
+    kube: &Kube,
     applications: &[Application],
     revision: &str,
     waited: Duration,
@@ -225,7 +225,7 @@ async fn gave_up(
                 application.name_any(),
                 line(application, revision)
             ),
-            cause(client, application).await?,
+            cause(kube, application).await?,
         ),
         None => ("Argo CD has made no Application".to_owned(), None),
     };

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use kube::api::{Patch, PatchParams};
+use blueprint::Component;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::{
+    ResourceExt as _,
+    api::{Patch, PatchParams},
+};
 use oci::Layout;
 use terminal::cli::ClusterArguments;
 
@@ -11,7 +16,7 @@ use super::{
     steps::{Did, Steps},
 };
 use crate::{
-    ClusterError, OwnImage, Site, Staged,
+    ClusterError, Kube, OwnImage, Site, Staged,
     argocd::{self, Source},
     images::{self, OWN},
     kind::{ContainerEngine, mirror},
@@ -29,13 +34,13 @@ pub(super) async fn bring_up(
     let own = steps
         .run("images", "pushing the lab's own", pushed(site, layout))
         .await?;
-    let staged = Staged::new(&site.manifests, &own)?;
+    let staged = Staged::new(&site.manifests, &own, &site.changes())?;
     let artifact = staged.pack()?;
     let installation =
         argocd::installation(&site.manifests, &site.lab.directory().join("cache")).await?;
     let staged = staged.with_installation(&installation)?;
     let manifests = staged.manifests();
-    let mut applier = Applier::new(site.client.clone());
+    let mut applier = Applier::new(site.kube.client.clone());
     if site.is_kind() {
         steps
             .run("mirrors", "naming the lab's registry on the node", async {
@@ -47,13 +52,14 @@ pub(super) async fn bring_up(
     steps
         .run("namespaces", "applying them", async {
             let objects = kustomize::build(&manifests.join("namespaces")).await?;
+            refuse_foreign(&site.kube).await?;
             let changed = applier.apply(objects).await?;
             Ok::<_, ClusterError>(((), Did::count(changed, "objects changed")))
         })
         .await?;
     steps
         .run("secrets", "making what is missing", async {
-            let changed = secrets::ensure(&site.client).await?;
+            let changed = secrets::ensure(&site.kube).await?;
             Ok::<_, ClusterError>(((), Did::count(changed, "made")))
         })
         .await?;
@@ -71,7 +77,7 @@ pub(super) async fn bring_up(
         .await?;
     steps
         .run("argo cd's pods", "waiting for them", async {
-            argocd::until_ready(&site.client).await?;
+            argocd::until_ready(&site.kube).await?;
             Ok::<_, ClusterError>(((), Did::Nothing("ready".to_owned())))
         })
         .await?;
@@ -93,13 +99,13 @@ pub(super) async fn bring_up(
     steps
         .run("root", "moving it", async {
             let root = argocd::root(&manifests, &wanted, site.apps())?;
-            let changed = argocd::move_to(&site.client, &root).await?;
+            let changed = argocd::move_to(&site.kube, &root).await?;
             Ok::<_, ClusterError>(((), Did::count(usize::from(changed), "moved")))
         })
         .await?;
     steps
         .run("applications", "waiting for Argo CD", async {
-            argocd::until_healthy(&site.client, &revision).await?;
+            argocd::until_healthy(&site.kube, &revision).await?;
             Ok::<_, ClusterError>(((), Did::Nothing("synced and healthy".to_owned())))
         })
         .await
@@ -108,6 +114,28 @@ pub(super) async fn bring_up(
 async fn pushed(site: &Site, layout: &Layout) -> Result<(Vec<OwnImage>, Did), ClusterError> {
     let (images, moved) = push(site, layout).await?;
     Ok((images, Did::count(moved, "layers pushed")))
+}
+
+/// A namespace that is there and is not the lab's holds somebody else's work: the lab must not take it over.
+async fn refuse_foreign(kube: &Kube) -> Result<(), ClusterError> {
+    let api: kube::Api<Namespace> = kube::Api::all(kube.client.clone());
+    for component in Component::ALL {
+        let name = kube.namespace(component);
+        let found = api
+            .get_opt(&name)
+            .await
+            .map_err(ClusterError::kubernetes(format!(
+                "read the namespace {name}"
+            )))?;
+        let is_foreign = found.is_some_and(|namespace| {
+            let label = namespace.labels().get("app.kubernetes.io/part-of").cloned();
+            label.as_deref() != Some("lab")
+        });
+        if is_foreign && component.namespace() != "kube-system" {
+            return Err(ClusterError::ForeignNamespace { name });
+        }
+    }
+    Ok(())
 }
 
 /// Pushes the lab's own images; returns them. Those that are there already cost one question each.
@@ -156,8 +184,7 @@ async fn mirrors(site: &Site, manifests: &std::path::Path) -> Result<(), Cluster
 
 async fn apply_source(site: &Site, source: &Source) -> Result<bool, ClusterError> {
     let secret = source.secret();
-    let api: kube::Api<k8s_openapi::api::core::v1::Secret> =
-        kube::Api::namespaced(site.client.clone(), argocd::NAMESPACE);
+    let api: kube::Api<Secret> = site.kube.beside(Component::Argocd);
     let name = secret.metadata.name.clone().unwrap_or_default();
     let action = "apply the Secret of Argo CD's source";
     let before = api

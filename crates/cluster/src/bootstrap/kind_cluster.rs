@@ -82,6 +82,8 @@ pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Re
         registry: String::new(),
         pulled_from: String::new(),
         plain_http: true,
+        namespace_prefix: String::new(),
+        storage_class: None,
     }))?;
     let kubeconfig = kubeconfig(lab);
     let mut config = ClusterConfig::read(&manifests)?;
@@ -92,6 +94,8 @@ pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Re
         registry: containers.registry.pushed_to(),
         pulled_from: containers.registry.pulled_from(),
         plain_http: true,
+        namespace_prefix: String::new(),
+        storage_class: None,
     };
     file.engine = Engine::Kind(cluster.clone());
     lab.save(&file)?;
@@ -122,18 +126,18 @@ pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Re
             Ok::<_, ClusterError>(((), did(word)))
         })
         .await?;
-    let client = steps
+    let kube = steps
         .run("api server", "waiting for it", async {
-            let client = connect(&cluster.context, Some(&kubeconfig)).await?;
-            answers(&client).await?;
-            Ok::<_, ClusterError>((client, Did::Nothing("answers".to_owned())))
+            let kube = connect(&cluster, Some(&kubeconfig)).await?;
+            answers(&kube.client).await?;
+            Ok::<_, ClusterError>((kube, Did::Nothing("answers".to_owned())))
         })
         .await?;
     Ok(Site {
         lab: lab.clone(),
         file,
         cluster,
-        client,
+        kube,
         manifests,
     })
 }

@@ -18,7 +18,7 @@ pub async fn run(site: &Site) -> anyhow::Result<Exit> {
             .unwrap_or_default()
     };
     for account in Account::ALL {
-        let password = secrets::password(&site.client, account).await?;
+        let password = secrets::password(&site.kube, account).await?;
         let owner = match account {
             Account::MinioRoot | Account::MinioLoki => "minio/console",
             Account::RabbitmqOperator | Account::RabbitmqProducer | Account::RabbitmqConsumer => {
@@ -36,7 +36,7 @@ pub async fn run(site: &Site) -> anyhow::Result<Exit> {
             ],
         );
     }
-    if let Some(password) = argocd::initial_password(&site.client).await? {
+    if let Some(password) = argocd::initial_password(&site.kube).await? {
         rows.add(
             None,
             [&"argocd-admin", &"admin", &password, &login("argocd/http")],

@@ -9,7 +9,7 @@ use std::{
 
 use anstream::eprintln;
 use kube::{
-    Client, ResourceExt as _,
+    ResourceExt as _,
     api::{DeleteParams, DynamicObject, PropagationPolicy},
 };
 use lab::{Engine, LabFile};
@@ -17,7 +17,7 @@ use terminal::{Setting, cli, failure::Exit};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    ClusterError, Site, Staged, argocd,
+    ClusterError, Kube, Site, Staged, argocd,
     bootstrap::Containers,
     kind::ContainerEngine,
     kustomize,
@@ -122,7 +122,7 @@ fn ports_left(file: &LabFile) -> Vec<String> {
 
 /// What the lab made on a cluster that was there before: first what Argo CD applied, through Argo CD, then Argo CD.
 async fn remove_objects(site: &Site) -> Result<(), ClusterError> {
-    let applications = argocd::list(&site.client).await.unwrap_or_default();
+    let applications = argocd::list(&site.kube).await.unwrap_or_default();
     for application in &applications {
         let status = application.status.clone().unwrap_or_default();
         eprintln!("Application {}:", application.name_any());
@@ -130,10 +130,11 @@ async fn remove_objects(site: &Site) -> Result<(), ClusterError> {
             eprintln!("  {resource}");
         }
     }
-    delete_root(&site.client).await?;
+    delete_root(&site.kube).await?;
     let installation =
         argocd::installation(&site.manifests, &site.lab.directory().join("cache")).await?;
-    let staged = Staged::new(&site.manifests, &[])?.with_installation(&installation)?;
+    let staged =
+        Staged::new(&site.manifests, &[], &site.changes())?.with_installation(&installation)?;
     let left = delete_own(site, &staged.manifests()).await?;
     if !left.is_empty() {
         return Err(ClusterError::LeftBehind { left });
@@ -147,8 +148,8 @@ async fn remove_objects(site: &Site) -> Result<(), ClusterError> {
 }
 
 /// The root's finalizer has Argo CD delete the Applications, and theirs what they applied.
-async fn delete_root(client: &Client) -> Result<(), ClusterError> {
-    let api = argocd::api(client.clone());
+async fn delete_root(kube: &Kube) -> Result<(), ClusterError> {
+    let api = argocd::api(kube);
     let action = "delete the root Application";
     let started = Instant::now();
     match api.delete("root", &DeleteParams::default()).await {
@@ -163,7 +164,7 @@ async fn delete_root(client: &Client) -> Result<(), ClusterError> {
         .is_some()
     {
         if started.elapsed() >= CASCADE {
-            let left = argocd::list(client).await?;
+            let left = argocd::list(kube).await?;
             let names: Vec<_> = left.iter().map(|left| left.name_any()).collect();
             return Err(ClusterError::GaveUp {
                 what: "the root Application is not deleted".to_owned(),
@@ -180,7 +181,7 @@ async fn delete_root(client: &Client) -> Result<(), ClusterError> {
 async fn delete_own(site: &Site, manifests: &Path) -> Result<Vec<String>, ClusterError> {
     let mut objects = kustomize::build(&manifests.join(site.argocd())).await?;
     objects.extend(kustomize::build(&manifests.join("namespaces")).await?);
-    let mut applier = Applier::new(site.client.clone());
+    let mut applier = Applier::new(site.kube.client.clone());
     let mut deleted: Vec<DynamicObject> = Vec::new();
     // In the opposite order of applying: definitions and namespaces last.
     for object in objects.iter().rev() {

@@ -3,7 +3,7 @@
 use anstream::{eprintln, print, println};
 use terminal::{Setting, cli, failure::Exit, table::Rows};
 
-use crate::{Staged, argocd, images};
+use crate::{Changes, Staged, argocd, images};
 
 /// Runs the command.
 ///
@@ -19,7 +19,8 @@ pub async fn run(setting: &Setting, command: cli::Images) -> anyhow::Result<Exit
 async fn list(setting: &Setting) -> anyhow::Result<Exit> {
     let manifests = setting.root.join("manifests");
     let installation = argocd::installation(&manifests, &setting.state.join("cache")).await?;
-    let staged = Staged::new(&manifests, &[])?.with_installation(&installation)?;
+    let staged =
+        Staged::new(&manifests, &[], &Changes::default())?.with_installation(&installation)?;
     let mut rows = Rows::new(["COMPONENT", "IMAGE"]);
     for (directory, images) in images::by_directory(&staged.manifests()).await? {
         for image in images {

@@ -20,8 +20,8 @@ use crate::{ClusterError, Site, diagnosis, workloads::selector};
 /// When the component has no pod, or its pods have written nothing because they do not start.
 pub async fn run(site: &Site, arguments: cli::Logs) -> anyhow::Result<Exit> {
     let component = arguments.component;
-    let namespace = component.namespace();
-    let pods: Api<Pod> = Api::namespaced(site.client.clone(), namespace);
+    let namespace = site.kube.namespace(component);
+    let pods: Api<Pod> = site.kube.beside(component);
     let selector = selector(component);
     let found = pods
         .list(&ListParams::default().labels(&selector))
@@ -36,7 +36,7 @@ pub async fn run(site: &Site, arguments: cli::Logs) -> anyhow::Result<Exit> {
                 .into(),
         );
     }
-    if let Some(why) = diagnosis::of_pods(&site.client, namespace, Some(&selector)).await? {
+    if let Some(why) = diagnosis::of_pods(&site.kube, &namespace, Some(&selector)).await? {
         anstream::eprintln!("{why}");
     }
     let many = found.items.len() > 1;

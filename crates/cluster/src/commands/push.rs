@@ -16,7 +16,7 @@ use crate::{ClusterError, Site, Staged, argocd, bootstrap, images};
 /// healthy.
 pub async fn run(setting: &Setting, site: &Site, arguments: cli::Push) -> anyhow::Result<Exit> {
     let _change = setting.lab.lock_for_change()?;
-    let before = argocd::desired(&site.client).await?;
+    let before = argocd::desired(&site.kube).await?;
     let digest = match &arguments.to {
         Some(digest) => known(site, digest).await?,
         None => publish(setting, site).await?,
@@ -30,15 +30,15 @@ pub async fn run(setting: &Setting, site: &Site, arguments: cli::Push) -> anyhow
     }
     let wanted = site.source().at(digest.to_string());
     let root = argocd::root(&site.manifests, &wanted, site.apps())?;
-    argocd::move_to(&site.client, &root).await?;
-    argocd::until_healthy(&site.client, &wanted.revision).await?;
+    argocd::move_to(&site.kube, &root).await?;
+    argocd::until_healthy(&site.kube, &wanted.revision).await?;
     Ok(Exit::Holds)
 }
 
 async fn publish(setting: &Setting, site: &Site) -> Result<Digest, ClusterError> {
     let layout = images::build(setting, &setting.lab.directory().join("images")).await?;
     let own = bootstrap::push_images(site, &layout).await?;
-    let artifact = Staged::new(&site.manifests, &own)?.pack()?;
+    let artifact = Staged::new(&site.manifests, &own, &site.changes())?.pack()?;
     let moved = site
         .registry()
         .push_artifact(&artifact, &site.artifact()?)

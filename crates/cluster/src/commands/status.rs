@@ -2,7 +2,7 @@
 
 use anstream::{print, println};
 use blueprint::Component;
-use kube::{Client, ResourceExt as _};
+use kube::ResourceExt as _;
 use terminal::{
     cli,
     failure::Exit,
@@ -15,7 +15,7 @@ use terminal::{
 use verify::Engine as _;
 
 use crate::{
-    ClusterEngine, ClusterError, Site, argocd, diagnosis,
+    ClusterEngine, ClusterError, Kube, Site, argocd, diagnosis,
     workloads::{Workload, selector, workload},
 };
 
@@ -58,12 +58,12 @@ pub async fn report(site: &Site) -> Result<Report, ClusterError> {
         engine: site.file.engine.name(),
         lab: site.lab.name().to_owned(),
         components,
-        gitops: gitops(&site.client).await?,
+        gitops: gitops(&site.kube).await?,
     })
 }
 
 async fn row(site: &Site, component: Component) -> Result<Row, ClusterError> {
-    let workload = workload(&site.client, component).await?;
+    let workload = workload(&site.kube, component).await?;
     let is_ready = workload
         .as_ref()
         .is_some_and(|workload| workload.ready >= workload.wanted && workload.wanted > 0);
@@ -79,7 +79,8 @@ async fn row(site: &Site, component: Component) -> Result<Row, ClusterError> {
         Some(Workload { wanted, ready, .. }) => {
             let selector = selector(component);
             let why =
-                diagnosis::of_pods(&site.client, component.namespace(), Some(&selector)).await?;
+                diagnosis::of_pods(&site.kube, &site.kube.namespace(component), Some(&selector))
+                    .await?;
             (format!("{ready}/{wanted} ready"), why)
         }
     };
@@ -100,12 +101,12 @@ fn url(site: &Site, component: Component) -> Option<String> {
     })
 }
 
-async fn gitops(client: &Client) -> Result<Option<Gitops>, ClusterError> {
-    let Some(desired) = argocd::desired(client).await? else {
+async fn gitops(kube: &Kube) -> Result<Option<Gitops>, ClusterError> {
+    let Some(desired) = argocd::desired(kube).await? else {
         return Ok(None);
     };
-    let root = argocd::root_status(client).await?;
-    let applications = argocd::list(client).await?;
+    let root = argocd::root_status(kube).await?;
+    let applications = argocd::list(kube).await?;
     Ok(Some(Gitops {
         source: desired.url,
         desired: desired.revision,

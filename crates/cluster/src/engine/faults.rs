@@ -14,7 +14,7 @@ use k8s_openapi::api::{
     rbac::v1::ClusterRoleBinding,
 };
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, ResourceExt as _,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use verify::Fault;
 
 use super::policies;
 use crate::{
-    ClusterError, Site,
+    ClusterError, Kube, Site,
     argocd::{self, REFRESH, SKIP_RECONCILE, TRACKING},
     workloads::{ready, restart, selector},
 };
@@ -42,40 +42,40 @@ const WHO: &str = "lab";
 
 /// Puts the fault in place.
 pub(super) async fn inject(site: &Site, fault: Fault) -> Result<(), ClusterError> {
-    let client = &site.client;
+    let kube = &site.kube;
     match fault {
         Fault::Stopped(component) => {
-            leave_alone(client, component.name()).await?;
-            stop(client, component).await
+            leave_alone(kube, component.name()).await?;
+            stop(kube, component).await
         }
         Fault::LinkCut {
             from: Component::Argocd,
             to,
         } => {
-            leave_alone(client, to.name()).await?;
-            delete_one_policy(client, to).await
+            leave_alone(kube, to.name()).await?;
+            delete_one_policy(kube, to).await
         }
         Fault::LinkCut { from, to } => {
-            let policies = policies::between(client, from, to).await?;
+            let policies = policies::between(kube, from, to).await?;
             let applications: BTreeSet<_> =
                 policies.iter().map(|policy| &policy.application).collect();
             for application in applications {
-                leave_alone(client, application).await?;
+                leave_alone(kube, application).await?;
             }
             for policy in &policies {
-                delete_policy(client, &policy.namespace, &policy.name).await?;
+                delete_policy(kube, &policy.namespace, &policy.name).await?;
             }
             // A connection that was allowed lives on.
-            restart(client, from).await
+            restart(kube, from).await
         }
         Fault::Unlabelled(_) => {
-            leave_alone(client, Component::Prometheus.name()).await?;
-            unlabel(client).await?;
-            restart(client, Component::Prometheus).await
+            leave_alone(kube, Component::Prometheus.name()).await?;
+            unlabel(kube).await?;
+            restart(kube, Component::Prometheus).await
         }
         Fault::LogsHidden => {
-            leave_alone(client, Component::Promtail.name()).await?;
-            let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+            leave_alone(kube, Component::Promtail.name()).await?;
+            let bindings: Api<ClusterRoleBinding> = Api::all(kube.client.clone());
             gone(
                 bindings
                     .delete("lab-promtail", &DeleteParams::default())
@@ -84,39 +84,39 @@ pub(super) async fn inject(site: &Site, fault: Fault) -> Result<(), ClusterError
             .map_err(ClusterError::kubernetes(
                 "take Promtail's right to see pods",
             ))?;
-            restart(client, Component::Promtail).await
+            restart(kube, Component::Promtail).await
         }
     }
 }
 
 /// Undoes the fault, whatever of it is in place.
 pub(super) async fn heal(site: &Site, fault: Fault) -> Result<(), ClusterError> {
-    let client = &site.client;
-    let applications = argocd::list(client).await?;
+    let kube = &site.kube;
+    let applications = argocd::list(kube).await?;
     let left_alone: Vec<String> = applications
         .iter()
         .filter(|application| application.annotations().contains_key(SKIP_RECONCILE))
         .map(|application| application.name_any())
         .collect();
     for application in &left_alone {
-        sync(client, application).await?;
+        sync(kube, application).await?;
     }
     for application in &left_alone {
-        synced(client, application).await?;
+        synced(kube, application).await?;
     }
     match fault {
         // The configuration and the right are read at the start.
-        Fault::Unlabelled(_) => restart(client, Component::Prometheus).await,
-        Fault::LogsHidden => restart(client, Component::Promtail).await,
-        Fault::Stopped(component) => ready(client, component).await,
+        Fault::Unlabelled(_) => restart(kube, Component::Prometheus).await,
+        Fault::LogsHidden => restart(kube, Component::Promtail).await,
+        Fault::Stopped(component) => ready(kube, component).await,
         Fault::LinkCut { .. } => Ok(()),
     }
 }
 
 /// Makes Argo CD leave an Application alone.
-async fn leave_alone(client: &Client, application: &str) -> Result<(), ClusterError> {
+async fn leave_alone(kube: &Kube, application: &str) -> Result<(), ClusterError> {
     let patch = json!({ "metadata": { "annotations": { SKIP_RECONCILE: "true" } } });
-    argocd::api(client.clone())
+    argocd::api(kube)
         .patch(application, &PatchParams::default(), &Patch::Merge(&patch))
         .await
         .map(drop)
@@ -126,10 +126,10 @@ async fn leave_alone(client: &Client, application: &str) -> Result<(), ClusterEr
 }
 
 /// Has Argo CD look at an Application again and apply it. Its own self-healing waits longer each time.
-async fn sync(client: &Client, application: &str) -> Result<(), ClusterError> {
-    let api = argocd::api(client.clone());
+async fn sync(kube: &Kube, application: &str) -> Result<(), ClusterError> {
+    let api = argocd::api(kube);
     let action = format!("have Argo CD sync {application}");
-    let options = options(client, application).await?;
+    let options = options(kube, application).await?;
     let patch = json!({
         "metadata": { "annotations": { SKIP_RECONCILE: Value::Null, REFRESH: "normal" } },
         "operation": {
@@ -144,8 +144,8 @@ async fn sync(client: &Client, application: &str) -> Result<(), ClusterError> {
 }
 
 /// The options with which the Application syncs itself; an operation does not take them from there.
-async fn options(client: &Client, application: &str) -> Result<Value, ClusterError> {
-    let object = dynamic(client)
+async fn options(kube: &Kube, application: &str) -> Result<Value, ClusterError> {
+    let object = dynamic(kube)
         .get(application)
         .await
         .map_err(ClusterError::kubernetes(format!(
@@ -155,8 +155,8 @@ async fn options(client: &Client, application: &str) -> Result<Value, ClusterErr
 }
 
 /// Waits until the sync that was asked for is through.
-async fn synced(client: &Client, application: &str) -> Result<(), ClusterError> {
-    let api = dynamic(client);
+async fn synced(kube: &Kube, application: &str) -> Result<(), ClusterError> {
+    let api = dynamic(kube);
     let started = Instant::now();
     loop {
         let found = api
@@ -190,33 +190,34 @@ async fn synced(client: &Client, application: &str) -> Result<(), ClusterError> 
 }
 
 /// Applications with the fields that the lab does not read, too.
-fn dynamic(client: &Client) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), argocd::NAMESPACE, &argocd::kind())
+fn dynamic(kube: &Kube) -> Api<DynamicObject> {
+    let namespace = kube.namespace(Component::Argocd);
+    Api::namespaced_with(kube.client.clone(), &namespace, &argocd::kind())
 }
 
 /// Takes the component's pods away: its workload is scaled to nothing, and a DaemonSet, which has no number, is deleted.
 /// Both are the manifests' own, so that Argo CD brings them back; a field that it does not own would stay as it was left.
-async fn stop(client: &Client, component: Component) -> Result<(), ClusterError> {
-    let (namespace, name) = (component.namespace(), component.name());
+async fn stop(kube: &Kube, component: Component) -> Result<(), ClusterError> {
+    let name = component.name();
     let action = format!("stop {component}");
     let none = json!({ "spec": { "replicas": 0 } });
     let parameters = PatchParams::default();
     match component.kind() {
         WorkloadKind::Deployment | WorkloadKind::Upstream => {
-            let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+            let api: Api<Deployment> = kube.beside(component);
             gone(api.patch(name, &parameters, &Patch::Merge(&none)).await)
         }
         WorkloadKind::StatefulSet => {
-            let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+            let api: Api<StatefulSet> = kube.beside(component);
             gone(api.patch(name, &parameters, &Patch::Merge(&none)).await)
         }
         WorkloadKind::DaemonSet => {
-            let api: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
+            let api: Api<DaemonSet> = kube.beside(component);
             gone(api.delete(name, &DeleteParams::default()).await)
         }
     }
     .map_err(ClusterError::kubernetes(&action))?;
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pods: Api<Pod> = kube.beside(component);
     let started = Instant::now();
     loop {
         let left = pods
@@ -238,8 +239,8 @@ async fn stop(client: &Client, component: Component) -> Result<(), ClusterError>
 }
 
 /// Takes away one object that Argo CD applied: the first network policy by name, which nothing but an arrow depends on.
-async fn delete_one_policy(client: &Client, component: Component) -> Result<(), ClusterError> {
-    let policies: Api<NetworkPolicy> = Api::namespaced(client.clone(), component.namespace());
+async fn delete_one_policy(kube: &Kube, component: Component) -> Result<(), ClusterError> {
+    let policies: Api<NetworkPolicy> = kube.beside(component);
     let ours = format!("{component}:");
     let name = policies
         .list(&ListParams::default())
@@ -253,11 +254,11 @@ async fn delete_one_policy(client: &Client, component: Component) -> Result<(), 
         .map(|policy| policy.name_any())
         .min()
         .ok_or_else(|| ClusterError::malformed(component.name(), "it has no network policy"))?;
-    delete_policy(client, component.namespace(), &name).await
+    delete_policy(kube, &kube.namespace(component), &name).await
 }
 
-async fn delete_policy(client: &Client, namespace: &str, name: &str) -> Result<(), ClusterError> {
-    let policies: Api<NetworkPolicy> = Api::namespaced(client.clone(), namespace);
+async fn delete_policy(kube: &Kube, namespace: &str, name: &str) -> Result<(), ClusterError> {
+    let policies: Api<NetworkPolicy> = Api::namespaced(kube.client.clone(), namespace);
     gone(policies.delete(name, &DeleteParams::default()).await).map_err(ClusterError::kubernetes(
         format!("delete NetworkPolicy {namespace}/{name}"),
     ))
@@ -273,12 +274,11 @@ fn gone<T>(deleted: kube::Result<T>) -> kube::Result<()> {
 }
 
 /// Has Prometheus write `service_name` under another name.
-async fn unlabel(client: &Client) -> Result<(), ClusterError> {
+async fn unlabel(kube: &Kube) -> Result<(), ClusterError> {
     const FILE: &str = "prometheus.yml";
     const LABEL: &str = "target_label: service_name";
 
-    let namespace = Component::Prometheus.namespace();
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let maps: Api<ConfigMap> = kube.beside(Component::Prometheus);
     let action = "change Prometheus' configuration";
     let found = maps
         .list(&ListParams::default())

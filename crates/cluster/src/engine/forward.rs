@@ -8,14 +8,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use blueprint::Component;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, ResourceExt as _, api::ListParams};
+use kube::{Api, ResourceExt as _, api::ListParams};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
 
-use crate::{ClusterError, workloads::selector};
+use crate::{ClusterError, Kube, workloads::selector};
 
 /// A listening port; dropped, it listens no more.
 pub(super) struct Forward {
@@ -42,7 +42,7 @@ struct Target {
 impl Forward {
     /// Listens on a free port for connections to `port` of the component's pod, on this node where one is named.
     pub(super) async fn start(
-        client: Client,
+        kube: Kube,
         component: Component,
         port: u16,
         node: Option<&str>,
@@ -50,7 +50,7 @@ impl Forward {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let target = Target {
-            pods: Api::namespaced(client, component.namespace()),
+            pods: kube.beside(component),
             selector: match component {
                 // The page of Argo CD, of all its pods.
                 Component::Argocd => "app.kubernetes.io/name=argocd-server".to_owned(),

@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, ResourceExt as _,
     api::{DynamicObject, ListParams},
     core::TypeMeta,
 };
@@ -16,7 +16,7 @@ use verify::{ApplicationFacts, EngineError, Kubernetes, Measured, NodeUsage, Tra
 
 use super::ClusterEngine;
 use crate::{
-    ClusterError,
+    ClusterError, Kube,
     argocd::{self, Resource, TRACKING},
     objects::Kinds,
     workloads::selector,
@@ -50,16 +50,15 @@ impl ClusterEngine {
         &self,
         component: Component,
     ) -> Result<ApplicationFacts, ClusterError> {
-        let client = &self.site.client;
+        let kube = &self.site.kube;
         let name = component.name();
-        let application =
-            argocd::api(client.clone())
-                .get(name)
-                .await
-                .map_err(ClusterError::kubernetes(format!(
-                    "read the Application {name}"
-                )))?;
-        let desired = argocd::desired(client)
+        let application = argocd::api(kube)
+            .get(name)
+            .await
+            .map_err(ClusterError::kubernetes(format!(
+                "read the Application {name}"
+            )))?;
+        let desired = argocd::desired(kube)
             .await?
             .map(|revision| revision.revision);
         let message = argocd::message(&application);
@@ -67,7 +66,7 @@ impl ClusterEngine {
         let mut apis = Vec::new();
         let mut kinds = self.kinds.lock().await;
         for resource in &status.resources {
-            apis.push((resource, of_kind(client, &mut kinds, resource).await?));
+            apis.push((resource, of_kind(kube, &mut kinds, resource).await?));
         }
         drop(kinds);
         let objects = apis
@@ -86,7 +85,7 @@ impl ClusterEngine {
     }
 
     async fn pods(&self) -> Result<BTreeSet<String>, ClusterError> {
-        let pods: Api<Pod> = Api::all(self.site.client.clone());
+        let pods: Api<Pod> = Api::all(self.site.kube.client.clone());
         let running = ListParams::default().fields("status.phase=Running");
         let pods = pods
             .list_metadata(&running)
@@ -99,8 +98,8 @@ impl ClusterEngine {
     }
 
     async fn usage(&self) -> Result<Vec<NodeUsage>, ClusterError> {
-        let client = &self.site.client;
-        let nodes: Api<Node> = Api::all(client.clone());
+        let kube = &self.site.kube;
+        let nodes: Api<Node> = Api::all(kube.client.clone());
         let nodes = nodes
             .list(&ListParams::default())
             .await
@@ -108,7 +107,8 @@ impl ClusterEngine {
         let request = kube::core::Request::new("/apis/metrics.k8s.io/v1beta1/nodes")
             .list(&ListParams::default())
             .map_err(|error| ClusterError::malformed("a request", error))?;
-        let metrics: NodeMetricsList = client
+        let metrics: NodeMetricsList = kube
+            .client
             .request(request)
             .await
             .map_err(ClusterError::kubernetes("ask the metrics API"))?;
@@ -141,7 +141,7 @@ impl ClusterEngine {
     }
 
     async fn start(&self, component: Component) -> Result<Timestamp, ClusterError> {
-        let pods: Api<Pod> = Api::namespaced(self.site.client.clone(), component.namespace());
+        let pods: Api<Pod> = Api::namespaced(self.site.kube.client.clone(), component.namespace());
         let pods = pods
             .list(&ListParams::default().labels(&selector(component)))
             .await
@@ -158,7 +158,7 @@ impl ClusterEngine {
 
 /// The API for objects like this one.
 async fn of_kind(
-    client: &Client,
+    kube: &Kube,
     kinds: &mut Kinds,
     resource: &Resource,
 ) -> Result<Api<DynamicObject>, ClusterError> {
@@ -171,7 +171,7 @@ async fn of_kind(
         kind: resource.kind.clone(),
     };
     let namespace = Some(resource.namespace.as_str()).filter(|namespace| !namespace.is_empty());
-    kinds.api(client, &types, namespace).await
+    kinds.api(&kube.client, &types, namespace).await
 }
 
 /// One object, as the API server has it.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use blueprint::{Arrow, Component};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::{Api, Client, ResourceExt as _, api::ListParams};
+use kube::{Api, ResourceExt as _, api::ListParams};
 
-use crate::{ClusterError, argocd::TRACKING};
+use crate::{ClusterError, Kube, argocd::TRACKING};
 
 /// The annotation that names the arrows which a policy allows.
 const ARROWS: &str = "lab/arrows";
@@ -24,7 +24,7 @@ pub(super) struct Policy {
 /// # Errors
 /// When the API server does not answer, or no policy allows it.
 pub(super) async fn between(
-    client: &Client,
+    kube: &Kube,
     from: Component,
     to: Component,
 ) -> Result<Vec<Policy>, ClusterError> {
@@ -36,7 +36,7 @@ pub(super) async fn between(
         })
         .map(Arrow::id)
         .collect();
-    let policies: Api<NetworkPolicy> = Api::all(client.clone());
+    let policies: Api<NetworkPolicy> = Api::all(kube.client.clone());
     let found: Vec<Policy> = policies
         .list(&ListParams::default())
         .await

@@ -12,8 +12,13 @@ use crate::{
 
 pub(crate) async fn pods_to_promtail(context: &Context<'_>) -> Probed {
     let promtail = context.endpoint(Component::Promtail).await?;
-    let progress =
-        async || Ok::<_, Finding>(Progress::read(&promtail.get("/metrics").text().await?));
+    let namespace = context.engine.namespace(Component::Consumer);
+    let progress = async || {
+        Ok::<_, Finding>(Progress::read(
+            &promtail.get("/metrics").text().await?,
+            &namespace,
+        ))
+    };
     let before = poll::until("Promtail", context.deadline, progress).await?;
     // One of its own: the shared one may have been logged before the look at Promtail.
     let sent = tracers::send(context, TracerKind::Normal).await?;
@@ -36,12 +41,9 @@ struct Progress {
 }
 
 impl Progress {
-    fn read(exposition: &str) -> Self {
-        let pods = format!(
-            "/{}_{}-",
-            Component::Consumer.namespace(),
-            Component::Consumer.name()
-        );
+    /// `namespace` is the consumer's.
+    fn read(exposition: &str, namespace: &str) -> Self {
+        let pods = format!("/{namespace}_{}-", Component::Consumer.name());
         let values = |metric: &'static str| {
             exposition::samples(exposition, metric)
                 .filter(|sample| {
@@ -97,6 +99,8 @@ mod tests {
 
     use super::*;
 
+    const NAMESPACE: &str = Component::Consumer.namespace();
+
     const OTHER: &str = "/x/log/pods/rabbitmq-rust-app_producer-0_7/producer/0.log";
     const OWN: &str = "/x/log/pods/rabbitmq-rust-app_consumer-0_7/consumer/0.log";
 
@@ -118,8 +122,8 @@ mod tests {
     }
 
     fn verdict(after: &str) -> Probed {
-        let before = Progress::read(&exposition(OWN, 10, 1000, 1000));
-        before.passed(&Progress::read(after), &sent())
+        let before = Progress::read(&exposition(OWN, 10, 1000, 1000), NAMESPACE);
+        before.passed(&Progress::read(after, NAMESPACE), &sent())
     }
 
     #[test]
