@@ -1,68 +1,54 @@
 //! `doctor`: what the lab needs of this machine, what is missing or in the way, and the command that mends it.
+//!
+//! Each subject is a module: what it reads of the machine is facts, and a function without I/O makes findings of them.
+//! What cannot be looked at on a machine is not spoken of.
 
-use std::{
-    net::{Ipv4Addr, TcpListener},
-    path::Path,
-};
+mod ask;
+mod authorities;
+mod cgroups;
+mod container_engine;
+mod disk;
+mod dns;
+mod docker_setup;
+mod finding;
+mod inotify;
+mod kind_tools;
+mod lab_state;
+mod leftovers;
+mod memory;
+mod pinned;
+mod ports;
+mod programs;
+mod proxies;
+mod storage;
+
+use std::env;
 
 use anstream::{print, println};
-use anstyle::AnsiColor;
-use blueprint::Component;
-use host::{Control, HostError, PlanInput, Request, find_leftovers};
-use serde::Serialize;
-use verify::Presence;
-
-use crate::engine;
 use terminal::{Setting, cli, failure::Exit, table};
 
-/// The whole lab with its optional components stays below this.
-const MEMORY_BYTES: u64 = 3 << 30;
-
-/// The broker blocks publishers below 256 MB of free disk; logs and metrics of some days come on top.
-const DISK_BYTES: u64 = 2 << 30;
-
-/// One finding.
-#[derive(Debug, Serialize)]
-struct Finding {
-    subject: String,
-    verdict: Verdict,
-    found: String,
-    /// A command or sentence that mends it.
-    fix: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Verdict {
-    /// As it should be.
-    Good,
-    /// The lab runs, with less than it could have.
-    Less,
-    /// The lab does not run like this.
-    Bad,
-}
-
-impl Verdict {
-    const fn word(self) -> (&'static str, AnsiColor) {
-        match self {
-            Self::Good => ("ok", AnsiColor::Green),
-            Self::Less => ("less", AnsiColor::Yellow),
-            Self::Bad => ("BAD", AnsiColor::Red),
-        }
-    }
-}
+use self::{
+    finding::{Finding, Verdict},
+    pinned::Pinned,
+};
+use crate::engine;
 
 /// Runs the command; exit code 3 when something is missing that the lab cannot do without.
 pub async fn run(setting: &Setting, arguments: cli::Doctor) -> anyhow::Result<Exit> {
-    let findings = examine(setting).await;
+    let mut findings = examine(setting).await;
+    findings.sort_by_key(|finding| finding.engine);
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
-        let mut rows = table::Rows::new(["SUBJECT", "", "FOUND", "FIX"]);
+        let mut rows = table::Rows::new(["ENGINE", "SUBJECT", "", "FOUND", "FIX"]);
         for finding in &findings {
             let (word, color) = finding.verdict.word();
+            let engine = finding.engine.word();
             let fix = finding.fix.as_deref().unwrap_or_default();
-            rows.add(Some(color), [&finding.subject, &word, &finding.found, &fix]);
+            rows.add(
+                Some(color),
+                [&engine, &finding.subject, &word, &finding.found, &fix],
+            );
         }
         print!("{}", rows.text());
     }
@@ -73,164 +59,66 @@ pub async fn run(setting: &Setting, arguments: cli::Doctor) -> anyhow::Result<Ex
 }
 
 async fn examine(setting: &Setting) -> Vec<Finding> {
+    let name = setting.lab.name();
+    let variable = |name: &str| env::var(name).ok();
+    let pinned = Pinned::read(&setting.root.join("manifests"));
+    let (asked, tools, resolved) = tokio::join!(
+        container_engine::find(),
+        kind_tools::Said::read(),
+        dns::resolve(&pinned.registries),
+    );
+    let facts = asked.facts();
+    let program = facts.map(|facts| facts.program);
+    let root = facts.map(|facts| facts.root.as_path());
+
     let input = engine::plan_input(setting);
-    let mut findings = programs(&input);
-    let (state, running) = state(setting).await;
-    findings.extend(state);
-    if !running {
-        findings.extend(input.components().into_iter().flat_map(ports));
+    let kind_runs = facts.is_some() && tools.kind.said().is_some();
+    let mut findings = programs::judge(&input, kind_runs);
+    let (state, runs) = lab_state::judge(setting, program).await;
+    findings.push(state);
+    findings.extend(container_engine::judge(&asked));
+    findings.extend(docker_setup::judge(&docker_setup::Facts::read(), root));
+    findings.extend(kind_tools::judge(&tools, pinned.kubernetes));
+    findings.extend(cgroups::judge(
+        facts.map(|facts| facts.cgroup_version.as_str()),
+        cgroups::read().as_deref(),
+    ));
+    findings.extend(inotify::Facts::read().into_iter().flat_map(inotify::judge));
+    // A lab that runs holds its ports and its memory itself.
+    if !runs {
+        let wanted = ports::wanted(&input.components(), &pinned.host_ports);
+        findings.extend(ports::judge(&wanted, lab::ports::is_free));
+        findings.extend(memory::judge(
+            memory::read(),
+            facts.map(|facts| facts.memory_bytes),
+        ));
     }
-    findings.extend(memory());
-    findings.extend(disk(&setting.state));
-    findings
-}
-
-fn programs(input: &PlanInput) -> Vec<Finding> {
-    Component::ALL
-        .into_iter()
-        .filter(|component| !matches!(component, Component::Producer | Component::Consumer))
-        .filter_map(|component| {
-            let subject = component.name().to_owned();
-            if let Some(program) = input.programs.get(component) {
-                return Some(match input.presence(component) {
-                    Presence::Present => Finding {
-                        subject,
-                        verdict: Verdict::Good,
-                        found: format!("{} {}", program.path.display(), program.version),
-                        fix: None,
-                    },
-                    Presence::Absent { reason, remedy } => Finding {
-                        subject,
-                        verdict: Verdict::Less,
-                        found: reason,
-                        fix: Some(remedy),
-                    },
-                });
-            }
-            let missing = input.programs.missing(component)?;
-            Some(Finding {
-                subject,
-                verdict: if missing.required {
-                    Verdict::Bad
-                } else {
-                    Verdict::Less
-                },
-                found: missing.reason(),
-                fix: Some(missing.remedy()),
-            })
-        })
-        .collect()
-}
-
-/// The lab's own state, and whether it runs.
-async fn state(setting: &Setting) -> (Vec<Finding>, bool) {
-    let finding = |verdict, found: String, fix: Option<String>| Finding {
-        subject: format!("lab {}", setting.lab.name()),
-        verdict,
-        found,
-        fix,
-    };
-    let file = match setting.lab.load() {
-        Ok(None) => {
-            return (
-                vec![finding(Verdict::Good, "not bootstrapped".to_owned(), None)],
-                false,
+    findings.extend(disk::free(&setting.state).map(disk::of_state));
+    if let Some(facts) = facts {
+        findings.extend(storage::judge(facts, storage::read(&facts.root).as_deref()));
+        // An engine in a virtual machine has its data root there.
+        if facts.root.exists() && !runs {
+            findings.extend(
+                disk::free(&facts.root)
+                    .map(|free| disk::of_images(facts.program, &facts.root, free)),
             );
         }
-        Ok(Some(file)) => file,
-        Err(error) => {
-            let fix = error.hint();
-            return (vec![finding(Verdict::Bad, error.to_string(), fix)], false);
-        }
-    };
-    match Control::of(&setting.lab).ask(&Request::Status).await {
-        Ok(units) => {
-            let found = format!("running, {} units", units.len());
-            (vec![finding(Verdict::Good, found, None)], true)
-        }
-        Err(HostError::NotRunning { .. }) => {
-            let left = find_leftovers(file.instance);
-            if left.is_empty() {
-                return (vec![finding(Verdict::Good, "down".to_owned(), None)], false);
-            }
-            let names: Vec<_> = left.iter().map(ToString::to_string).collect();
-            let found = format!("no supervisor, but processes of it: {}", names.join(", "));
-            let fix = Some("`cargo xtask down` ends them".to_owned());
-            (vec![finding(Verdict::Less, found, fix)], true)
-        }
-        Err(error) => {
-            let fix = Some("`cargo xtask down` ends it".to_owned());
-            (vec![finding(Verdict::Bad, error.to_string(), fix)], true)
-        }
+        let said = leftovers::Said::read(facts.program).await;
+        let labs = leftovers::labs(&setting.state);
+        findings.extend(leftovers::judge(
+            facts.program,
+            &said,
+            &labs,
+            &setting.state,
+        ));
     }
-}
-
-/// A taken port is no error: the component moves to the next free one.
-fn ports(component: Component) -> Vec<Finding> {
-    component
-        .ports()
-        .iter()
-        .filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port.number)).is_err())
-        .map(|port| Finding {
-            subject: format!("port {}", port.number),
-            verdict: Verdict::Less,
-            found: format!("taken; {component}/{} will move", port.name),
-            fix: Some(format!(
-                "`ss -ltnp 'sport = :{}'` tells by whom",
-                port.number
-            )),
-        })
-        .collect()
-}
-
-fn memory() -> Option<Finding> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kibibytes: u64 = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?
-        .trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(amount(
-        "memory",
-        kibibytes * 1024,
-        MEMORY_BYTES,
-        "end what uses it; `ps --sort=-rss -eo rss,comm | head` lists it",
-    ))
-}
-
-fn disk(state: &Path) -> Option<Finding> {
-    let existing = state.ancestors().find(|path| path.exists())?;
-    let space = rustix::fs::statvfs(existing).ok()?;
-    Some(amount(
-        "disk",
-        space.f_bavail * space.f_frsize,
-        DISK_BYTES,
-        "free some, or keep the lab elsewhere with --state DIR",
-    ))
-}
-
-fn amount(subject: &str, available: u64, wanted: u64, fix: &str) -> Finding {
-    let short = available < wanted;
-    Finding {
-        subject: subject.to_owned(),
-        verdict: if short { Verdict::Less } else { Verdict::Good },
-        found: format!("{} MiB available", available >> 20),
-        fix: short.then(|| fix.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shortage_comes_with_its_fix() {
-        let short = amount("disk", 1, 2, "free some");
-        assert_eq!(short.verdict, Verdict::Less);
-        assert_eq!(short.fix.as_deref(), Some("free some"));
-        assert_eq!(amount("disk", 2, 2, "free some").fix, None);
-    }
+    findings.extend(proxies::judge(variable, &format!("lab-{name}-registry")));
+    findings.extend(authorities::judge(
+        &authorities::read(),
+        program.unwrap_or("docker"),
+        &format!("lab-{name}-control-plane"),
+    ));
+    let has_proxy = !proxies::set(variable).is_empty();
+    findings.extend(dns::judge(&resolved, has_proxy));
+    findings
 }

@@ -153,7 +153,7 @@ impl ClusterError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::MissingProgram { remedy, .. } => Some((*remedy).to_owned()),
-            Self::Program { said, .. } => crate::kind::explain(said),
+            Self::Program { said, .. } => terminal::causes::explain(said),
             Self::ProgramHung { .. } => Some(
                 "see whether the container engine answers: `cargo xtask doctor`".to_owned(),
             ),

@@ -4,13 +4,11 @@
 mod cluster;
 mod config;
 mod containers;
-mod explain;
 mod mirrors;
 mod registry;
 
 pub use cluster::KindCluster;
 pub use config::{ClusterConfig, NodePort, node_ports};
 pub use containers::{ContainerEngine, Labels};
-pub(crate) use explain::explain;
 pub use mirrors::mirror;
 pub use registry::Registry;

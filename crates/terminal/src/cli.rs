@@ -230,7 +230,7 @@ pub struct Verify {
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// Print one JSON object
+    /// Print the findings as a JSON array
     #[arg(long)]
     pub json: bool,
 }

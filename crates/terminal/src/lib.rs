@@ -3,6 +3,7 @@
 //! `xtask` parses the arguments and runs the host engine; where a lab lives on a cluster it hands the same arguments to
 //! the cluster engine's own program, which is built only then.
 
+pub mod causes;
 pub mod cli;
 pub mod failure;
 mod http;

@@ -1,18 +1,26 @@
-//! The causes behind messages of the container engine and of kind that do not name them.
+//! The causes behind messages of the container engine and of kind that do not name them: the cluster engine tells them
+//! after a failure, `doctor` before one.
 
 /// Words of an error, and what to do about it.
-const CAUSES: [(&[&str], &str); 10] = [
+const CAUSES: [(&[&str], &str); 11] = [
+    // Before the next: both name the socket.
+    (
+        &["permission denied while trying to connect"],
+        "let this user use Docker: `sudo usermod -aG docker $USER`, then log in again",
+    ),
     (
         &[
             "Cannot connect to the Docker daemon",
             "connection refused\" docker.sock",
             "Is the docker daemon running",
+            // Docker 29 says it in other words.
+            "failed to connect to the docker API",
         ],
         "start the container engine: `sudo systemctl start docker`",
     ),
     (
-        &["permission denied while trying to connect"],
-        "let this user use Docker: `sudo usermod -aG docker $USER`, then log in again",
+        &["Cannot connect to Podman"],
+        "start Podman's machine: `podman machine start`",
     ),
     (
         // systemd in the node ends over inotify and prints nothing that kind knows.
@@ -69,7 +77,7 @@ const CAUSES: [(&[&str], &str); 10] = [
 ];
 
 /// What to do about an error, where its words are known.
-pub(crate) fn explain(said: &str) -> Option<String> {
+pub fn explain(said: &str) -> Option<String> {
     CAUSES
         .iter()
         .find(|(words, _)| words.iter().any(|words| contains(said, words)))
@@ -102,6 +110,18 @@ mod tests {
             (
                 "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
                 "systemctl start docker",
+            ),
+            (
+                "failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the daemon is running",
+                "systemctl start docker",
+            ),
+            (
+                "permission denied while trying to connect to the docker API at unix:///var/run/docker.sock",
+                "usermod -aG docker",
+            ),
+            (
+                "Cannot connect to Podman. Please verify your connection to the Linux system",
+                "podman machine start",
             ),
             (
                 "toomanyrequests: You have reached your pull rate limit.",
