@@ -112,14 +112,52 @@ pub(crate) fn selector(component: Component) -> String {
 
 /// Deletes the component's pods and waits until new ones are ready. Its volumes stay.
 pub(crate) async fn restart(kube: &Kube, component: Component) -> Result<(), ClusterError> {
+    delete_pods(kube, component).await?;
+    ready(kube, component).await
+}
+
+/// Deletes the component's pods and waits until new ones run, ready or not.
+pub(crate) async fn restart_unready(kube: &Kube, component: Component) -> Result<(), ClusterError> {
+    delete_pods(kube, component).await?;
+    let pods: Api<Pod> = kube.beside(component);
+    let started = Instant::now();
+    loop {
+        let found = pods
+            .list(&ListParams::default().labels(&selector(component)))
+            .await
+            .map_err(ClusterError::kubernetes(format!(
+                "list the pods of {component}"
+            )))?;
+        let runs = |pod: &Pod| {
+            let phase = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref());
+            pod.metadata.deletion_timestamp.is_none() && phase == Some("Running")
+        };
+        if !found.items.is_empty() && found.iter().all(runs) {
+            return Ok(());
+        }
+        if started.elapsed() >= READY {
+            return Err(ClusterError::GaveUp {
+                what: format!("{component} does not run again"),
+                waited: READY,
+                why: format!("it has {} pods", found.items.len()),
+            });
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+async fn delete_pods(kube: &Kube, component: Component) -> Result<(), ClusterError> {
     let pods: Api<Pod> = kube.beside(component);
     pods.delete_collection(
         &DeleteParams::default(),
         &ListParams::default().labels(&selector(component)),
     )
     .await
-    .map_err(ClusterError::kubernetes(format!("restart {component}")))?;
-    ready(kube, component).await
+    .map(drop)
+    .map_err(ClusterError::kubernetes(format!("restart {component}")))
 }
 
 /// Waits until the component's pods are ready and none is on its way out.

@@ -25,7 +25,7 @@ use super::policies;
 use crate::{
     ClusterError, Kube, Site,
     argocd::{self, REFRESH, SKIP_RECONCILE, TRACKING},
-    workloads::{ready, restart, selector},
+    workloads::{ready, restart, restart_unready, selector},
 };
 
 /// How long pods may take to end, or to be ready again.
@@ -55,6 +55,15 @@ pub(super) async fn inject(site: &Site, fault: Fault) -> Result<(), ClusterError
             leave_alone(kube, to.name()).await?;
             delete_one_policy(kube, to).await
         }
+        // It answers at the address of its node, and not every network lets a policy say how pods reach their own node.
+        Fault::LinkCut {
+            from: Component::Prometheus,
+            to: Component::NodeExporter,
+        } => {
+            leave_alone(kube, Component::Prometheus.name()).await?;
+            configure(kube, |config| mislead(config, Component::NodeExporter)).await?;
+            restart(kube, Component::Prometheus).await
+        }
         Fault::LinkCut { from, to } => {
             let policies = policies::between(kube, from, to).await?;
             let applications: BTreeSet<_> =
@@ -70,7 +79,7 @@ pub(super) async fn inject(site: &Site, fault: Fault) -> Result<(), ClusterError
         }
         Fault::Unlabelled(_) => {
             leave_alone(kube, Component::Prometheus.name()).await?;
-            unlabel(kube).await?;
+            configure(kube, unlabel).await?;
             restart(kube, Component::Prometheus).await
         }
         Fault::LogsHidden => {
@@ -84,7 +93,8 @@ pub(super) async fn inject(site: &Site, fault: Fault) -> Result<(), ClusterError
             .map_err(ClusterError::kubernetes(
                 "take Promtail's right to see pods",
             ))?;
-            restart(kube, Component::Promtail).await
+            // Without a log to read it does not call itself ready.
+            restart_unready(kube, Component::Promtail).await
         }
     }
 }
@@ -106,7 +116,11 @@ pub(super) async fn heal(site: &Site, fault: Fault) -> Result<(), ClusterError> 
     }
     match fault {
         // The configuration and the right are read at the start.
-        Fault::Unlabelled(_) => restart(kube, Component::Prometheus).await,
+        Fault::Unlabelled(_)
+        | Fault::LinkCut {
+            from: Component::Prometheus,
+            to: Component::NodeExporter,
+        } => restart(kube, Component::Prometheus).await,
         Fault::LogsHidden => restart(kube, Component::Promtail).await,
         Fault::Stopped(component) => ready(kube, component).await,
         Fault::LinkCut { .. } => Ok(()),
@@ -273,10 +287,9 @@ fn gone<T>(deleted: kube::Result<T>) -> kube::Result<()> {
     }
 }
 
-/// Has Prometheus write `service_name` under another name.
-async fn unlabel(kube: &Kube) -> Result<(), ClusterError> {
+/// Changes the configuration of Prometheus, which reads it when it starts.
+async fn configure(kube: &Kube, change: impl Fn(&str) -> String) -> Result<(), ClusterError> {
     const FILE: &str = "prometheus.yml";
-    const LABEL: &str = "target_label: service_name";
 
     let maps: Api<ConfigMap> = kube.beside(Component::Prometheus);
     let action = "change Prometheus' configuration";
@@ -284,15 +297,10 @@ async fn unlabel(kube: &Kube) -> Result<(), ClusterError> {
         .list(&ListParams::default())
         .await
         .map_err(ClusterError::kubernetes(action))?;
-    let configurations = found.into_iter().filter_map(|map| {
-        let text = map.data.as_ref()?.get(FILE)?;
-        text.contains(LABEL).then(|| {
-            (
-                map.name_any(),
-                text.replace(LABEL, "target_label: unlabelled"),
-            )
-        })
-    });
+    // Those of earlier revisions may lie beside it; who reads none of them does not mind.
+    let configurations = found
+        .into_iter()
+        .filter_map(|map| Some((map.name_any(), change(map.data.as_ref()?.get(FILE)?))));
     for (name, text) in configurations {
         let patch = json!({ "data": { FILE: text } });
         maps.patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
@@ -300,4 +308,32 @@ async fn unlabel(kube: &Kube) -> Result<(), ClusterError> {
             .map_err(ClusterError::kubernetes(action))?;
     }
     Ok(())
+}
+
+/// `service_name` is written under another name.
+fn unlabel(config: &str) -> String {
+    config.replace("target_label: service_name", "target_label: unlabelled")
+}
+
+/// A component's job finds pods of another name.
+fn mislead(config: &str, component: Component) -> String {
+    config.replace(
+        &format!("job_name: {component}\n"),
+        &format!("job_name: not-{component}\n"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = include_str!("../../../../manifests/prometheus/prometheus.yml");
+
+    #[test]
+    fn each_change_finds_its_place_in_the_configuration() {
+        assert!(!unlabel(CONFIG).contains("target_label: service_name"));
+        let misled = mislead(CONFIG, Component::NodeExporter);
+        assert!(misled.contains("job_name: not-node-exporter\n"));
+        assert!(!misled.contains("job_name: node-exporter\n"));
+    }
 }
