@@ -166,9 +166,21 @@ pub fn has_argocd() -> bool {
 /// # Errors
 /// What kustomize says.
 pub fn build(kustomize: &Path, directory: &str) -> Result<Vec<Object>, String> {
+    build_in(&manifests(), kustomize, directory)
+}
+
+/// [`build`] in a copy of the manifests.
+///
+/// # Errors
+/// What kustomize says.
+pub fn build_in(
+    manifests: &Path,
+    kustomize: &Path,
+    directory: &str,
+) -> Result<Vec<Object>, String> {
     let output = Command::new(kustomize)
         .arg("build")
-        .arg(manifests().join(directory))
+        .arg(manifests.join(directory))
         .output()
         .map_err(|error| error.to_string())?;
     if !output.status.success() {
