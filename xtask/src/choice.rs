@@ -31,6 +31,7 @@ pub async fn engine(setting: &Setting, command: &Command) -> anyhow::Result<Opti
         Command::Images(_) => Some(EngineKind::Kind),
         Command::Status(_)
         | Command::Logs(_)
+        | Command::Open(_)
         | Command::Credentials
         | Command::Profile(_)
         | Command::Verify(_)

@@ -21,7 +21,7 @@ use terminal::{
     Setting,
     cli::{Cli, Command, EngineKind},
     failure::{self, Exit},
-    profile, verification,
+    open, profile, verification,
 };
 
 fn main() -> ExitCode {
@@ -51,6 +51,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Bootstrap(arguments) => bootstrap::run(&setting, arguments).await,
         Command::Status(arguments) => status::run(&setting, arguments).await,
         Command::Logs(arguments) => logs::run(&setting, arguments).await,
+        Command::Open(arguments) => {
+            let page = engine::of(&setting).await?.page(arguments.component);
+            open::run(arguments.component, page.as_deref())
+        }
         Command::Credentials => credentials::run(&setting).await,
         Command::Profile(arguments) => {
             profile::run(&engine::running(&setting).await?, arguments).await

@@ -8,7 +8,7 @@ use terminal::{
     Setting,
     cli::{Cli, Command},
     failure::{self, Exit, Failure},
-    profile, verification,
+    open, profile, verification,
 };
 
 fn main() -> ExitCode {
@@ -38,6 +38,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Logs(arguments) => {
             commands::logs::run(&Site::open(&setting).await?, arguments).await
+        }
+        Command::Open(arguments) => {
+            let page = Site::open(&setting).await?.page(arguments.component);
+            open::run(arguments.component, page.as_deref())
         }
         Command::Credentials => commands::credentials::run(&Site::open(&setting).await?).await,
         Command::Push(arguments) => {

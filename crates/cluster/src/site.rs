@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use blueprint::Component;
 use lab::{Cluster, Engine, Lab, LabFile};
 use terminal::{
     Setting,
@@ -60,6 +61,14 @@ impl Site {
             cluster,
             kube,
             manifests: setting.root.join("manifests"),
+        })
+    }
+
+    /// Where a component's page is reached from this machine; `None` where no port of it leads into the cluster.
+    pub fn page(&self, component: Component) -> Option<String> {
+        component.ports().iter().find_map(|port| {
+            let number = self.file.ports.get(&format!("{component}/{}", port.name))?;
+            Some(format!("http://127.0.0.1:{number}"))
         })
     }
 

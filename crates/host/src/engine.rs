@@ -49,6 +49,19 @@ impl HostEngine {
         self.ports.get(component, port)
     }
 
+    /// The address of the component's page for people; `None` when it has none, or is not part of the lab.
+    pub fn page(&self, component: Component) -> Option<String> {
+        let port = match component {
+            Component::Minio => "console",
+            Component::Rabbitmq => "management",
+            _ => component.ports()[0].name,
+        };
+        (self.presence(component) == Presence::Present)
+            .then(|| self.port(component, port))
+            .flatten()
+            .map(|port| format!("http://127.0.0.1:{port}"))
+    }
+
     fn control(&self) -> Control {
         Control::of(&self.input.lab)
     }

@@ -68,6 +68,8 @@ pub enum Command {
     Status(Status),
     /// Show what a component wrote
     Logs(Logs),
+    /// Open a component's page in the browser
+    Open(Open),
     /// Show the lab's generated user names and passwords
     Credentials,
     /// Take a CPU profile of the producer or the consumer, and draw it as a flame graph
@@ -191,6 +193,13 @@ pub struct Logs {
     /// Keep showing what it writes
     #[arg(long, short)]
     pub follow: bool,
+}
+
+/// Arguments of `open`.
+#[derive(Debug, Args)]
+pub struct Open {
+    /// The component
+    pub component: Component,
 }
 
 /// Arguments of `profile`.

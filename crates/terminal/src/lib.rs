@@ -7,6 +7,7 @@ pub mod causes;
 pub mod cli;
 pub mod failure;
 mod http;
+pub mod open;
 pub mod profile;
 pub mod progress;
 mod setting;

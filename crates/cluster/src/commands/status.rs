@@ -88,16 +88,8 @@ async fn row(site: &Site, component: Component) -> Result<Row, ClusterError> {
         name: component.name(),
         state,
         version: workload.and_then(|workload| workload.version),
-        url: url(site, component),
+        url: site.page(component),
         reason,
-    })
-}
-
-/// Where a component's page is reached from this machine.
-fn url(site: &Site, component: Component) -> Option<String> {
-    component.ports().iter().find_map(|port| {
-        let number = site.file.ports.get(&format!("{component}/{}", port.name))?;
-        Some(format!("http://127.0.0.1:{number}"))
     })
 }
 
