@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use anstream::eprintln;
 use blueprint::Component;
 use kube::core::DynamicObject;
 use oci::{Layout, Reference, StaticBuild, image::Recipe, manifest::Platform};
@@ -95,6 +96,7 @@ async fn compile(root: &Path) -> Result<StaticBuild, ClusterError> {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let packages = OWN.map(Component::name);
+    eprintln!("Building the lab's own images; the first time this takes minutes.");
     let shown = format!(
         "cargo build --release, static, of {}",
         packages.join(" and ")

@@ -84,11 +84,12 @@ async fn row(site: &Site, component: Component) -> Result<Row, ClusterError> {
             (format!("{ready}/{wanted} ready"), why)
         }
     };
+    let url = workload.as_ref().and_then(|_| site.page(component));
     Ok(Row {
         name: component.name(),
         state,
         version: workload.and_then(|workload| workload.version),
-        url: site.page(component),
+        url,
         reason,
     })
 }
