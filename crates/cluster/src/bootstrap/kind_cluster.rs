@@ -86,8 +86,25 @@ pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Re
         storage_class: None,
     }))?;
     let kubeconfig = kubeconfig(lab);
+    let Containers {
+        labels, cluster, ..
+    } = Containers::of(engine.clone(), &file);
+    // First of all, because it refuses what belongs to another lab of this name.
+    steps
+        .run("network", "looking for it", async {
+            let made = engine.ensure_network(&cluster.network, &labels).await?;
+            let word = if made { "made" } else { "is there" };
+            Ok::<_, ClusterError>(((), did(word)))
+        })
+        .await?;
+    let exists = cluster.exists().await?;
+    if exists && !kubeconfig.exists() {
+        anstream::eprintln!("Removing a cluster that an interrupted bootstrap left half made.");
+        cluster.delete().await?;
+    }
     let mut config = ClusterConfig::read(&manifests)?;
-    choose_ports(&mut file, &mut config, &manifests, kubeconfig.exists())?;
+    let is_whole = exists && kubeconfig.exists();
+    choose_ports(&mut file, &mut config, &manifests, is_whole)?;
     let containers = Containers::of(engine, &file);
     let cluster = Cluster {
         context: containers.cluster.context(),
@@ -106,12 +123,6 @@ pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Re
         cluster: kind,
         registry,
     } = &containers;
-    steps
-        .run("network", "looking for it", async {
-            let made = engine.ensure_network(&kind.network, labels).await?;
-            Ok::<_, ClusterError>(((), did(if made { "made" } else { "is there" })))
-        })
-        .await?;
     steps
         .run("registry", "starting it", async {
             let word = registry

@@ -45,8 +45,8 @@ impl KindCluster {
         Ok(clusters.lines().any(|line| line == self.name))
     }
 
-    /// Makes it, or starts it again. `kubeconfig` is written last: a cluster without it was interrupted half way and is made
-    /// anew. Returns what was done, as a word.
+    /// Makes it, or starts it again. `kubeconfig` is written last: a cluster without it was interrupted half way and has to be
+    /// deleted first. Returns what was done, as a word.
     ///
     /// # Errors
     /// When kind refuses; the node is kept then, so that its logs can be read, and made anew the next time.
@@ -56,12 +56,8 @@ impl KindCluster {
         directory: &Path,
         kubeconfig: &Path,
     ) -> Result<&'static str, ClusterError> {
-        let exists = self.exists().await?;
-        if exists && kubeconfig.exists() {
+        if kubeconfig.exists() && self.exists().await? {
             return self.start().await;
-        }
-        if exists {
-            self.delete().await?;
         }
         let file = directory.join("kind.yaml");
         write_atomically(&file, config.text()?.as_bytes(), 0o600)?;
@@ -85,11 +81,7 @@ impl KindCluster {
         )
         .await?;
         std::fs::rename(&staged, kubeconfig).map_err(LabError::file("write", kubeconfig))?;
-        Ok(if exists {
-            "made anew, after an interruption"
-        } else {
-            "made"
-        })
+        Ok("made")
     }
 
     /// A restart of the container engine, or of the machine, leaves the node stopped.
