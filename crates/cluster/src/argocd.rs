@@ -13,7 +13,7 @@ pub(crate) use application::{Resource, kind, message, wave};
 pub use install::installation;
 pub use password::initial_password;
 pub use pods::until_ready;
-pub use root::{Revision, desired, move_to, root, root_status};
+pub use root::{Revision, desired, is_marked, mark, move_to, root, root_status};
 pub use source::Source;
 pub use waiting::until_healthy;
 

@@ -24,6 +24,9 @@ pub(crate) use self::kind_cluster::Containers;
 use self::steps::{Did, Steps};
 use crate::{ClusterEngine, ClusterError, Site, argocd, commands, connect, images, workloads};
 
+/// Marks the root Application of a lab whose Loki has stored its first delete request.
+const DELETE_REQUEST: &str = "lab/delete-request";
+
 /// Runs the command.
 ///
 /// # Errors
@@ -63,11 +66,8 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
             Ok(layout.await?)
         })?,
     };
-    let is_first = argocd::desired(&site.kube)
-        .await
-        .is_ok_and(|revision| revision.is_none());
     gitops::bring_up(&site, &layout, &arguments.cluster, &mut steps).await?;
-    if is_first {
+    if !argocd::is_marked(&site.kube, DELETE_REQUEST).await? {
         steps
             .run(
                 "delete request",
@@ -92,6 +92,7 @@ async fn store_delete_request(site: &Site) -> Result<((), Did), ClusterError> {
         .await
         .map_err(|reason| ClusterError::malformed("Loki's answer to a delete request", reason))?;
     workloads::restart(&site.kube, Component::Loki).await?;
+    argocd::mark(&site.kube, DELETE_REQUEST).await?;
     Ok(((), Did::Something("stored".to_owned())))
 }
 

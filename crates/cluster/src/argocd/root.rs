@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::{
+    ResourceExt as _,
+    api::{DynamicObject, Patch, PatchParams},
+};
+use serde_json::json;
 
 use super::{Source, application};
 use crate::{ClusterError, Kube, objects::FIELD_MANAGER};
@@ -74,6 +78,31 @@ pub async fn root_status(kube: &Kube) -> Result<Option<application::Status>, Clu
         .await
         .map_err(ClusterError::kubernetes("read the root Application"))?;
     Ok(root.map(|root| root.status.unwrap_or_default()))
+}
+
+/// Whether the root Application carries a mark: something that is done once in a cluster's life.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn is_marked(kube: &Kube, mark: &str) -> Result<bool, ClusterError> {
+    let root = application::api(kube)
+        .get_metadata_opt(NAME)
+        .await
+        .map_err(ClusterError::kubernetes("read the root Application"))?;
+    Ok(root.is_some_and(|root| root.annotations().contains_key(mark)))
+}
+
+/// Marks the root Application.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn mark(kube: &Kube, mark: &str) -> Result<(), ClusterError> {
+    let patch = json!({ "metadata": { "annotations": { mark: "done" } } });
+    application::api(kube)
+        .patch(NAME, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .map(drop)
+        .map_err(ClusterError::kubernetes("mark the root Application"))
 }
 
 /// Applies the root Application and has Argo CD look at once. Returns whether that changed it.
