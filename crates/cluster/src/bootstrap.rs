@@ -3,6 +3,7 @@
 //! Each step looks before it acts: a second run changes nothing, a run after a crash goes on from there.
 
 mod gitops;
+mod given_cluster;
 mod kind_cluster;
 mod steps;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use anstream::{eprintln, print};
 use blueprint::Component;
-use lab::{Cluster, Engine};
+use lab::Engine;
 use terminal::{
     Setting,
     cli::{self, EngineKind},
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 pub(crate) use self::gitops::push_images;
 pub(crate) use self::kind_cluster::Containers;
 use self::steps::{Did, Steps};
-use crate::{ClusterEngine, ClusterError, Site, argocd, commands, connect, images, workloads};
+use crate::{ClusterEngine, ClusterError, Site, argocd, commands, images, workloads};
 
 /// Marks the root Application of a lab whose Loki has stored its first delete request.
 const DELETE_REQUEST: &str = "lab/delete-request";
@@ -58,13 +59,15 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
     // The programs of the images are compiled while the cluster starts.
     let output = setting.lab.directory().join("images");
     let layout = images::build(setting, &output);
-    let (site, layout) = match arguments.engine {
-        Some(EngineKind::Cluster) => tokio::try_join!(given_cluster(setting, arguments), async {
+    let (site, layout) = if is_given(setting, arguments)? {
+        tokio::try_join!(
+            given_cluster::take(setting, &arguments.cluster, &mut steps),
+            async { Ok(layout.await?) }
+        )?
+    } else {
+        tokio::try_join!(kind_cluster::bring_up(setting, &mut steps), async {
             Ok(layout.await?)
-        })?,
-        _ => tokio::try_join!(kind_cluster::bring_up(setting, &mut steps), async {
-            Ok(layout.await?)
-        })?,
+        })?
     };
     gitops::bring_up(&site, &layout, &arguments.cluster, &mut steps).await?;
     if !argocd::is_marked(&site.kube, DELETE_REQUEST).await? {
@@ -82,6 +85,17 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
     let took = started.elapsed();
     eprintln!("{}", summary(setting, &steps, took));
     Ok(site)
+}
+
+/// Whether the lab lives, or shall live, on a cluster that was there before.
+fn is_given(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Result<bool> {
+    Ok(match arguments.engine {
+        Some(kind) => kind == EngineKind::Cluster,
+        None => {
+            let file = setting.lab.load()?;
+            file.is_some_and(|file| matches!(file.engine, Engine::Cluster(_)))
+        }
+    })
 }
 
 /// Loki uploads its delete requests every five minutes and when it stops. One request and one orderly restart put the
@@ -103,42 +117,4 @@ fn summary(setting: &Setting, steps: &Steps, took: Duration) -> String {
     } else {
         format!("The lab `{name}` is up after {seconds:.1} s.")
     }
-}
-
-/// A cluster that was there before the lab.
-async fn given_cluster(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Result<Site> {
-    let remembered = setting.lab.load()?.map(|file| file.engine);
-    let cluster = match (&arguments.cluster.context, &arguments.cluster.registry) {
-        (Some(context), Some(registry)) => Cluster {
-            context: context.clone(),
-            registry: registry.clone(),
-            pulled_from: registry.clone(),
-            plain_http: arguments.cluster.plain_http,
-            namespace_prefix: arguments.cluster.namespace_prefix.clone(),
-            storage_class: arguments.cluster.storage_class.clone(),
-        },
-        // The command line asks for both where the engine is asked for; a second run may leave all three out.
-        _ => match remembered {
-            Some(Engine::Cluster(cluster)) => cluster,
-            _ => anyhow::bail!("--engine cluster needs --context and --registry"),
-        },
-    };
-    let mut file = setting
-        .lab
-        .load_or_create(&Engine::Cluster(cluster.clone()))?;
-    file.engine = Engine::Cluster(cluster.clone());
-    setting.lab.save(&file)?;
-    let kube = connect(&cluster, None).await?;
-    Ok(Site {
-        lab: setting.lab.clone(),
-        file,
-        cluster,
-        kube,
-        manifests: setting.root.join("manifests"),
-    })
-}
-
-/// The repository of one of the lab's own images, as the cluster pulls it.
-fn own_repository(registry: &str, component: Component) -> String {
-    format!("{registry}/lab/{component}")
 }

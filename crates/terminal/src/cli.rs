@@ -127,17 +127,17 @@ pub struct Bootstrap {
 #[command(next_help_heading = "On Kubernetes")]
 pub struct ClusterArguments {
     /// Context of the kubeconfig, for --engine cluster
-    #[arg(long, required_if_eq("engine", "cluster"))]
+    #[arg(long)]
     pub context: Option<String>,
     /// Registry that this machine pushes to and the cluster pulls from, for --engine cluster
-    #[arg(long, value_name = "HOST/REPO", required_if_eq("engine", "cluster"))]
+    #[arg(long, value_name = "HOST/REPO")]
     pub registry: Option<String>,
     /// Speak plain HTTP to that registry
     #[arg(long, requires = "registry")]
     pub plain_http: bool,
     /// Put this before the name of each of the lab's namespaces, for --engine cluster
-    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true, value_parser = namespace_prefix)]
-    pub namespace_prefix: String,
+    #[arg(long, value_name = "PREFIX", value_parser = namespace_prefix)]
+    pub namespace_prefix: Option<String>,
     /// Storage class of the lab's volumes, for --engine cluster [default: the cluster's own]
     #[arg(long, value_name = "NAME")]
     pub storage_class: Option<String>,

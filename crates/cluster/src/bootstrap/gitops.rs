@@ -11,10 +11,7 @@ use kube::{
 use oci::Layout;
 use terminal::cli::ClusterArguments;
 
-use super::{
-    own_repository,
-    steps::{Did, Steps},
-};
+use super::steps::{Did, Steps};
 use crate::{
     ClusterError, Kube, OwnImage, Site, Staged,
     argocd::{self, Source},
@@ -161,6 +158,11 @@ async fn push(site: &Site, layout: &Layout) -> Result<(Vec<OwnImage>, usize), Cl
         });
     }
     Ok((images, moved))
+}
+
+/// The repository of one of the lab's own images, below a registry's address.
+fn own_repository(registry: &str, component: Component) -> String {
+    format!("{registry}/lab/{component}")
 }
 
 async fn mirrors(site: &Site, manifests: &std::path::Path) -> Result<(), ClusterError> {
