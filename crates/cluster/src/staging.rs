@@ -64,6 +64,7 @@ const INSTALLATION: &str = "argocd/install.yaml";
 #[derive(Debug)]
 pub struct Staged {
     directory: TempDir,
+    changes: Changes,
 }
 
 impl Staged {
@@ -80,7 +81,10 @@ impl Staged {
             "create a directory in",
             std::env::temp_dir(),
         ))?;
-        let staged = Self { directory };
+        let staged = Self {
+            directory,
+            changes: changes.clone(),
+        };
         copy(manifests, &staged.manifests(), Path::new(""), changes)?;
         for image in images {
             staged.write_image(image)?;
@@ -106,8 +110,11 @@ impl Staged {
     /// # Errors
     /// When it cannot be copied.
     pub fn with_installation(self, file: &Path) -> Result<Self, ClusterError> {
+        let text = fs::read_to_string(file).map_err(LabError::file("read", file))?;
+        // Its cluster-wide bindings name the namespace of their accounts, and kustomize leaves those alone.
+        let text = self.changes.apply(file, text)?;
         let to = self.manifests().join(INSTALLATION);
-        fs::copy(file, &to).map_err(LabError::file("write", to))?;
+        fs::write(&to, text).map_err(LabError::file("write", to))?;
         Ok(self)
     }
 
