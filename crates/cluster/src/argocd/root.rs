@@ -1,18 +1,25 @@
 //! The root Application: the one object that is applied by hand, and the one field that promotes the lab.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use kube::{
     ResourceExt as _,
     api::{DynamicObject, Patch, PatchParams},
 };
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
 use super::{Source, application};
 use crate::{ClusterError, Kube, objects::FIELD_MANAGER};
 
 /// Its name.
 pub(crate) const NAME: &str = "root";
+
+/// How long Argo CD may take to delete what an interrupted `down` asked it to.
+const ENDING: Duration = Duration::from_secs(300);
+
+/// How often that is looked at.
+const INTERVAL: Duration = Duration::from_millis(300);
 
 /// What stands in `root.yaml` for the source's URL and revision.
 const URL: &str = "oci://set-by-root.invalid/lab";
@@ -110,6 +117,7 @@ pub async fn mark(kube: &Kube, mark: &str) -> Result<(), ClusterError> {
 /// # Errors
 /// When the API server refuses.
 pub async fn move_to(kube: &Kube, root: &DynamicObject) -> Result<bool, ClusterError> {
+    until_not_ending(kube).await?;
     let api = application::api(kube);
     let action = "move the root Application";
     let before = api
@@ -127,6 +135,30 @@ pub async fn move_to(kube: &Kube, root: &DynamicObject) -> Result<bool, ClusterE
         application::refresh(kube, NAME).await?;
     }
     Ok(changed)
+}
+
+/// A `down` that was interrupted leaves the root on its way out; it would take with it what is applied now.
+async fn until_not_ending(kube: &Kube) -> Result<(), ClusterError> {
+    let api = application::api(kube);
+    let started = Instant::now();
+    loop {
+        let root = api
+            .get_metadata_opt(NAME)
+            .await
+            .map_err(ClusterError::kubernetes("read the root Application"))?;
+        if root.is_none_or(|root| root.metadata.deletion_timestamp.is_none()) {
+            return Ok(());
+        }
+        if started.elapsed() >= ENDING {
+            return Err(ClusterError::GaveUp {
+                what: "the root Application of an interrupted `down` is not gone".to_owned(),
+                waited: ENDING,
+                why: "Argo CD has not deleted everything yet; `cargo xtask logs argocd` says why"
+                    .to_owned(),
+            });
+        }
+        sleep(INTERVAL).await;
+    }
 }
 
 /// Where a source and its revision are written together.
