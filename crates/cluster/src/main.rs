@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let setting = Setting::new(cli.state, cli.name)?;
+    let setting = Setting::of(&cli)?;
     match cli.command {
         Command::Bootstrap(arguments) => bootstrap::run(&setting, arguments).await,
         Command::Images(command) => commands::images::run(&setting, command).await,
