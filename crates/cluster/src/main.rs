@@ -71,7 +71,9 @@ fn explain(cause: &(dyn std::error::Error + 'static)) -> Option<(Exit, Option<St
     let error = cause.downcast_ref::<ClusterError>()?;
     let exit = match error {
         ClusterError::MissingProgram { .. } => Exit::Missing,
-        ClusterError::GaveUp { .. } | ClusterError::ProgramHung { .. } => Exit::GaveUp,
+        ClusterError::GaveUp { .. }
+        | ClusterError::ProgramHung { .. }
+        | ClusterError::Silent { .. } => Exit::GaveUp,
         ClusterError::LeftBehind { .. } => Exit::False,
         _ => Exit::Unexpected,
     };
