@@ -1,8 +1,8 @@
 //! A real Kubernetes API server with its etcd, for one test: on free ports of 127.0.0.1, gone with the test.
 //!
 //! `KUBEBUILDER_ASSETS` names the directory of `etcd` and `kube-apiserver`, as for every project that is built on
-//! controller-runtime; otherwise they are looked for on `PATH`. No controller runs: objects are stored and checked, nothing
-//! is made from them.
+//! controller-runtime; otherwise they are looked for on `PATH`. Without controllers objects are stored and checked, and
+//! nothing is made from them; with them, pods are made that nothing runs.
 
 use std::{
     env, fs,
@@ -12,59 +12,152 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{group::Group, program::free_ports, require, wait};
 
+/// The programs of an API server, found before the first is needed.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    etcd: PathBuf,
+    server: PathBuf,
+    kubectl: PathBuf,
+    openssl: PathBuf,
+    controllers: Option<PathBuf>,
+}
+
 /// A running API server. Dropping it ends its processes and removes its folder.
 pub struct ApiServer {
-    // Dropped in this order: the server, then its store, then the folder that both work in.
-    server: Group,
-    _etcd: Group,
-    kubectl: PathBuf,
+    // Dropped in this order: what asks before what answers, then the folder that all work in.
+    running: Option<Running>,
+    programs: Programs,
+    etcd_client: u16,
+    etcd_peer: u16,
     port: u16,
     folder: TempDir,
 }
 
-/// The one user: an administrator.
-const TOKEN: &str = "administrator";
+/// Its processes.
+struct Running {
+    _controllers: Option<Group>,
+    server: Group,
+    _etcd: Group,
+}
+
+/// An administrator.
+pub const ADMINISTRATOR: &str = "administrator";
+
+/// A user who may do nothing.
+pub const NOBODY: &str = "nobody";
+
+/// Deployments and StatefulSets get pods, and namespaces the account that pods need.
+const CONTROLLERS: &str = "--controllers=deployment-controller,replicaset-controller,statefulset-controller,\
+                           serviceaccount-controller";
+
+impl Programs {
+    /// Finds them, or skips the test `test` on a machine that lacks one.
+    pub fn find(test: &str) -> Option<Self> {
+        Some(Self {
+            etcd: find(test, "etcd")?,
+            server: find(test, "kube-apiserver")?,
+            kubectl: find(test, "kubectl")?,
+            openssl: find(test, "openssl")?,
+            controllers: None,
+        })
+    }
+
+    /// With the controllers, too.
+    pub fn with_controllers(self, test: &str) -> Option<Self> {
+        Some(Self {
+            controllers: Some(find(test, "kube-controller-manager")?),
+            ..self
+        })
+    }
+}
+
+fn find(test: &str, name: &str) -> Option<PathBuf> {
+    let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+    let asset = assets.map(|assets| assets.join(name));
+    asset
+        .filter(|path| path.is_file())
+        .or_else(|| require::program(test, name))
+}
 
 impl ApiServer {
     /// Starts one, or skips the test `test` on a machine that lacks a program.
     pub fn start(test: &str) -> Option<Self> {
-        let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-        let find = |name: &str| {
-            let asset = assets.as_ref().map(|assets| assets.join(name));
-            match asset.filter(|path| path.is_file()) {
-                Some(path) => Some(path),
-                None => require::program(test, name),
-            }
-        };
-        let (etcd, server) = (find("etcd")?, find("kube-apiserver")?);
-        let (kubectl, openssl) = (find("kubectl")?, find("openssl")?);
+        Some(Self::of(Programs::find(test)?))
+    }
+
+    /// Starts one.
+    pub fn of(programs: Programs) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let [client, peer, port] = free_ports();
-        let etcd = start_etcd(&etcd, folder.path(), client, peer);
-        let server = start_server(&server, &openssl, folder.path(), client, port);
-        let api = Self {
-            server,
-            _etcd: etcd,
-            kubectl,
+        prepare(&programs.openssl, folder.path());
+        let [etcd_client, etcd_peer, port] = free_ports();
+        let mut api = Self {
+            running: None,
+            programs,
+            etcd_client,
+            etcd_peer,
             port,
             folder,
         };
-        Some(api.ready())
+        api.resume();
+        api
     }
 
-    fn ready(mut self) -> Self {
+    /// Starts its processes again on what they have stored.
+    pub fn resume(&mut self) {
+        let (programs, folder) = (&self.programs, self.folder.path());
+        let etcd = start_etcd(&programs.etcd, folder, self.etcd_client, self.etcd_peer);
+        let server = start_server(&programs.server, folder, self.etcd_client, self.port);
+        let controllers = programs.controllers.as_ref().map(|program| {
+            fs::write(
+                folder.join("kubeconfig"),
+                self.kubeconfig("controllers", ADMINISTRATOR),
+            )
+            .expect("a kubeconfig");
+            start_controllers(program, folder)
+        });
+        self.running = Some(Running {
+            _controllers: controllers,
+            server,
+            _etcd: etcd,
+        });
+        self.wait();
+    }
+
+    /// Ends its processes; what they have stored stays.
+    pub fn stop(&mut self) {
+        self.running = None;
+    }
+
+    fn wait(&mut self) {
         wait::until_blocking("the API server to be ready", || {
-            if let Some(status) = self.server.ended() {
+            let running = self.running.as_mut().expect("it was started");
+            if let Some(status) = running.server.ended() {
                 let log = fs::read_to_string(self.folder.path().join("kube-apiserver.log"));
                 panic!("it ended with {status}: {}", log.unwrap_or_default());
             }
             self.kubectl(&["get", "--raw", "/readyz"], "").map(drop)
         });
-        self
+    }
+
+    /// A kubeconfig with one context for the user of this token.
+    pub fn kubeconfig(&self, context: &str, token: &str) -> String {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
+            "contexts": [{ "name": context, "context": { "cluster": context, "user": context } }],
+            "clusters": [{ "name": context, "cluster": {
+                "server": format!("https://127.0.0.1:{}", self.port),
+                "insecure-skip-tls-verify": true,
+            } }],
+            "users": [{ "name": context, "user": { "token": token } }],
+        })
+        .to_string()
     }
 
     /// Runs kubectl with an input.
@@ -72,10 +165,10 @@ impl ApiServer {
     /// # Errors
     /// What kubectl says when it fails.
     pub fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
-        let mut child = Command::new(&self.kubectl)
+        let mut child = Command::new(&self.programs.kubectl)
             .args(arguments)
             .arg(format!("--server=https://127.0.0.1:{}", self.port))
-            .arg(format!("--token={TOKEN}"))
+            .arg(format!("--token={ADMINISTRATOR}"))
             .arg("--insecure-skip-tls-verify")
             .env("HOME", self.folder.path())
             .env_remove("KUBECONFIG")
@@ -135,7 +228,8 @@ fn start_etcd(program: &Path, folder: &Path, client: u16, peer: u16) -> Group {
     Group::start(&mut command)
 }
 
-fn start_server(program: &Path, openssl: &Path, folder: &Path, etcd: u16, port: u16) -> Group {
+/// Writes what the servers read: the key of service accounts, and the users.
+fn prepare(openssl: &Path, folder: &Path) {
     let made = logged(openssl, folder)
         .args(["genrsa", "-out", "accounts.key", "2048"])
         .status();
@@ -145,9 +239,27 @@ fn start_server(program: &Path, openssl: &Path, folder: &Path, etcd: u16, port: 
     );
     fs::write(
         folder.join("tokens.csv"),
-        format!("{TOKEN},{TOKEN},1,system:masters\n"),
+        format!("{ADMINISTRATOR},{ADMINISTRATOR},1,system:masters\n{NOBODY},{NOBODY},2\n"),
     )
     .expect("a file of tokens");
+}
+
+fn start_controllers(program: &Path, folder: &Path) -> Group {
+    let [port] = free_ports();
+    let mut command = logged(program, folder);
+    command.args([
+        "--kubeconfig=kubeconfig",
+        "--service-account-private-key-file=accounts.key",
+        "--leader-elect=false",
+        "--bind-address=127.0.0.1",
+        &format!("--secure-port={port}"),
+        "--cert-dir=controllers",
+        CONTROLLERS,
+    ]);
+    Group::start(&mut command)
+}
+
+fn start_server(program: &Path, folder: &Path, etcd: u16, port: u16) -> Group {
     let mut command = logged(program, folder);
     command.args([
         &format!("--etcd-servers=http://127.0.0.1:{etcd}"),

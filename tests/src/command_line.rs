@@ -68,6 +68,7 @@ impl CommandLine {
             .arg("--state")
             .arg(self.state.path())
             .env_remove("LAB_NAME")
+            .env_remove("LAB_ROOT")
             .stdin(Stdio::null());
         command
     }

@@ -27,8 +27,13 @@ impl Registry {
     /// Starts one with further lines of its configuration, which may name files that `prepare` writes into the folder.
     pub fn start_with(test: &str, prepare: impl FnOnce(&Path) -> String) -> Option<Self> {
         let program = require::program(test, "docker-registry")?;
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let [port] = program::free_ports();
+        Some(Self::at(&program, port, prepare))
+    }
+
+    /// Starts one on this port; otherwise as [`Registry::start_with`].
+    pub fn at(program: &Path, port: u16, prepare: impl FnOnce(&Path) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let more = prepare(folder.path());
         let configuration = format!(
             "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n  secret: one\n{more}\n",
@@ -36,11 +41,17 @@ impl Registry {
         );
         fs::write(folder.path().join("config.yml"), configuration).expect("a writable folder");
         let registry = Self {
-            server: serve(&program, folder.path()),
+            server: serve(program, folder.path()),
             folder,
             port,
         };
-        Some(registry.ready())
+        registry.ready()
+    }
+
+    /// Starts it again on what it has stored.
+    pub fn resume(&mut self, program: &Path) {
+        self.server = serve(program, self.folder.path());
+        self.wait();
     }
 
     /// Ends it.

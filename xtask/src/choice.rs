@@ -98,6 +98,10 @@ pub fn nothing_to_push(setting: &Setting) -> anyhow::Error {
         Exit::Missing,
         format!("the lab `{name}` has no cluster to push to"),
     )
-    .hint("bring one up with `cargo xtask bootstrap --engine kind` or `--engine cluster`")
+    .hint(if setting.lab.exists() {
+        "it is run by the host engine; bring another up with `cargo xtask bootstrap --engine kind --name NAME`"
+    } else {
+        "bring one up with `cargo xtask bootstrap --engine kind` or `--engine cluster`"
+    })
     .into()
 }

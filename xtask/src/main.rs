@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let setting = Setting::new(cli.state, cli.name)?;
+    let setting = Setting::of(&cli)?;
     if let Some(kind) = choice::engine(&setting, &cli.command).await?
         && kind != EngineKind::Host
     {

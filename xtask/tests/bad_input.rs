@@ -17,6 +17,7 @@ fn run(state: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .env("LAB_STATE", state)
         .env_remove("LAB_NAME")
+        .env_remove("LAB_ROOT")
         // clap wraps its messages to the terminal's width.
         .env("COLUMNS", "100")
         .stdin(Stdio::null())
@@ -69,6 +70,8 @@ fn wrong_input_gets_a_clear_answer() {
         &["profile", "loki"],
         &["profile", "producer", "--seconds", "0"],
         &["credentials"],
+        &["push"],
+        &["status", "--root", "/nonexistent"],
         &["down"],
         &["down", "--name", "older"],
         &["down", "--name", "older", "--purge"],

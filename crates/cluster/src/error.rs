@@ -55,7 +55,7 @@ pub enum ClusterError {
         action: String,
         /// Why.
         #[source]
-        source: Box<kube::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A manifest does not say what it should.
     #[error("{what} is malformed: {reason}")]
@@ -64,6 +64,19 @@ pub enum ClusterError {
         what: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A container runs, and nothing listens on its port.
+    #[error("nothing listens on port {port} of the container {container} after {} s", waited.as_secs())]
+    Silent {
+        /// Its name.
+        container: String,
+        /// The port on 127.0.0.1.
+        port: u16,
+        /// How long it was waited for.
+        waited: Duration,
+        /// Why the last attempt failed.
+        #[source]
+        source: std::io::Error,
     },
     /// Something that was waited for did not come.
     #[error("{what} after {} s: {why}", waited.as_secs())]
@@ -135,9 +148,11 @@ impl ClusterError {
         let action = action.into();
         move |error| match error {
             kube::Error::Api(status) => Self::Refused { action, status },
+            // Its words are those of its source.
+            kube::Error::Service(source) => Self::Unanswered { action, source },
             error => Self::Unanswered {
                 action,
-                source: Box::new(error),
+                source: error.into(),
             },
         }
     }
@@ -153,7 +168,10 @@ impl ClusterError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::MissingProgram { remedy, .. } => Some((*remedy).to_owned()),
-            Self::Program { said, .. } => terminal::causes::explain(said),
+            Self::Program { command, said } => Some(after(command, said)),
+            Self::Silent { container, .. } => Some(format!(
+                "`docker logs {container}` says why; bootstrap goes on from here when it is run again"
+            )),
             Self::ProgramHung { .. } => Some(
                 "see whether the container engine answers: `cargo xtask doctor`".to_owned(),
             ),
@@ -167,7 +185,8 @@ impl ClusterError {
                 "the lab makes namespaces, cluster roles and custom resources: use a context that may".to_owned(),
             ),
             Self::Unanswered { .. } => Some(
-                "see whether the cluster runs and this machine reaches it: `kubectl --context CONTEXT version`"
+                "`cargo xtask bootstrap` starts a kind cluster that was stopped; of another one, see whether this machine \
+                 reaches it: `kubectl --context CONTEXT version`"
                     .to_owned(),
             ),
             Self::GaveUp { .. } => Some(
@@ -192,6 +211,52 @@ impl ClusterError {
             Self::Lab(error) => error.hint(),
             Self::Registry(error) => error.hint(),
             Self::Refused { .. } | Self::Malformed { .. } => None,
+        }
+    }
+}
+
+/// What to do about a command that failed with these words.
+fn after(command: &str, said: &str) -> String {
+    match terminal::causes::explain(said) {
+        Some(remedy) => remedy.replace("NODE", &node(command).unwrap_or("NODE".to_owned())),
+        // It builds a copy, which is gone by the time that somebody looks.
+        None if command.starts_with("kustomize ") => {
+            "mend that file in the lab's manifests/, of which a copy was built".to_owned()
+        }
+        None => "run that command by hand to see more; `cargo xtask doctor` looks for what is missing on this machine"
+            .to_owned(),
+    }
+}
+
+/// The node of the cluster that a command of kind is about.
+fn node(command: &str) -> Option<String> {
+    let (_, rest) = command.split_once("--name ")?;
+    let name = rest.split_whitespace().next()?;
+    Some(format!("{name}-control-plane"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failed_command_comes_with_a_next_step() {
+        let table = [
+            (
+                "kind create cluster --name lab-default",
+                "failed to init node with kubeadm",
+                "docker exec lab-default-control-plane journalctl",
+            ),
+            ("kustomize build x", "MalformedYAMLError", "mend that file"),
+            (
+                "docker network create x",
+                "something new",
+                "run that command by hand",
+            ),
+        ];
+        for (command, said, words) in table {
+            let told = after(command, said);
+            assert!(told.contains(words), "{told}");
         }
     }
 }

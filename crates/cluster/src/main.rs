@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let setting = Setting::new(cli.state, cli.name)?;
+    let setting = Setting::of(&cli)?;
     match cli.command {
         Command::Bootstrap(arguments) => bootstrap::run(&setting, arguments).await,
         Command::Images(command) => commands::images::run(&setting, command).await,
@@ -71,7 +71,9 @@ fn explain(cause: &(dyn std::error::Error + 'static)) -> Option<(Exit, Option<St
     let error = cause.downcast_ref::<ClusterError>()?;
     let exit = match error {
         ClusterError::MissingProgram { .. } => Exit::Missing,
-        ClusterError::GaveUp { .. } | ClusterError::ProgramHung { .. } => Exit::GaveUp,
+        ClusterError::GaveUp { .. }
+        | ClusterError::ProgramHung { .. }
+        | ClusterError::Silent { .. } => Exit::GaveUp,
         ClusterError::LeftBehind { .. } => Exit::False,
         _ => Exit::Unexpected,
     };

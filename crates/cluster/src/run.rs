@@ -1,6 +1,6 @@
 //! Programs that the engine drives, through xshell: each within a bound, with what it said kept for the error.
 
-use std::{io::ErrorKind, process::Stdio, time::Duration};
+use std::{env, io::ErrorKind, process::Stdio, time::Duration};
 
 use tokio::{io::AsyncWriteExt as _, process, time::timeout};
 use xshell::Cmd;
@@ -77,6 +77,24 @@ pub(crate) async fn run_command(
         "" => output.status.to_string(),
         said => said.to_owned(),
     }))
+}
+
+/// Demands programs before anything is made with the first of them.
+///
+/// # Errors
+/// With the first that is not on `PATH`.
+pub(crate) fn require(programs: &[&str]) -> Result<(), ClusterError> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let is_there = |program: &&&str| {
+        env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    };
+    match programs.iter().find(|program| !is_there(program)) {
+        Some(program) => Err(ClusterError::MissingProgram {
+            program: (*program).to_owned(),
+            remedy: remedy(program),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn missing_or(command: &str, error: std::io::Error) -> ClusterError {

@@ -42,7 +42,17 @@ impl Site {
         let file = setting.lab.load()?.ok_or_else(nowhere)?;
         let cluster = match &file.engine {
             Engine::Kind(cluster) | Engine::Cluster(cluster) => cluster.clone(),
-            Engine::Host => return Err(nowhere().into()),
+            Engine::Host => {
+                return Err(Failure::new(
+                    Exit::Missing,
+                    format!(
+                        "the lab `{}` is run by the host engine, not on a cluster",
+                        setting.lab.name()
+                    ),
+                )
+                .hint("bring another up with `cargo xtask bootstrap --engine kind --name NAME`")
+                .into());
+            }
         };
         let kubeconfig = kubeconfig(&setting.lab);
         let is_kind = matches!(file.engine, Engine::Kind(_));

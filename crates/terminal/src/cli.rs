@@ -18,6 +18,11 @@ pub struct Cli {
     #[arg(long, global = true, env = "LAB_STATE", value_name = "DIR")]
     pub state: Option<PathBuf>,
 
+    /// Directory of an installation, with `manifests/` and the lab's own images in `images/` [default: the workspace, or
+    /// share/lab beside this program's directory]
+    #[arg(long, global = true, env = "LAB_ROOT", value_name = "DIR")]
+    pub root: Option<PathBuf>,
+
     /// Name of the lab; labs of different names run side by side
     #[arg(long, global = true, env = "LAB_NAME", default_value = "default", value_parser = lab_name)]
     pub name: String,

@@ -8,6 +8,11 @@ use std::{
 use anyhow::Context as _;
 use lab::Lab;
 
+use crate::{
+    cli::Cli,
+    failure::{Exit, Failure},
+};
+
 /// The paths of one invocation.
 #[derive(Debug)]
 pub struct Setting {
@@ -25,19 +30,23 @@ pub struct Setting {
 
 impl Setting {
     /// Finds out where this program belongs.
-    pub fn new(state: Option<PathBuf>, name: String) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When `--root` names a directory without manifests.
+    pub fn of(cli: &Cli) -> anyhow::Result<Self> {
         let program = env::current_exe().context("cannot find this program's own path")?;
         let programs = program
             .parent()
             .context("this program has no directory")?
             .to_owned();
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-        let (root, is_workspace) = match workspace {
-            Some(root) if root.join("manifests").is_dir() => (root.to_owned(), true),
+        let (root, is_workspace) = match (&cli.root, workspace) {
+            (Some(root), _) => (installation(root)?, false),
+            (None, Some(root)) if root.join("manifests").is_dir() => (root.to_owned(), true),
             _ => (programs.join("../share/lab"), false),
         };
-        let state = match state {
-            Some(state) => std::path::absolute(&state)
+        let state = match &cli.state {
+            Some(state) => std::path::absolute(state)
                 .with_context(|| format!("cannot use {} for state", state.display()))?,
             None if is_workspace => root.join(".lab"),
             None => env::current_dir()
@@ -45,11 +54,29 @@ impl Setting {
                 .join(".lab"),
         };
         Ok(Self {
-            lab: Lab::at(&state, &name),
+            lab: Lab::at(&state, &cli.name),
             root,
             is_workspace,
             programs,
             state,
         })
     }
+}
+
+/// The directory of an installation that the user names.
+fn installation(root: &Path) -> anyhow::Result<PathBuf> {
+    let root = std::path::absolute(root)
+        .with_context(|| format!("cannot use {} as an installation", root.display()))?;
+    if root.join("manifests").is_dir() {
+        return Ok(root);
+    }
+    Err(Failure::new(
+        Exit::Missing,
+        format!(
+            "{} is no installation of the lab: it has no directory manifests",
+            root.display()
+        ),
+    )
+    .hint("name the directory that holds manifests/ and images/, or leave --root and LAB_ROOT out")
+    .into())
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use blueprint::Component;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt as _, api::ListParams};
+use terminal::progress::Progress;
 use tokio::time::{Instant, sleep};
 
+use super::waiting::GRACE;
 use crate::{ClusterError, Kube, diagnosis};
 
 /// Pulling its image over a slow line is the longest of it.
@@ -22,13 +24,15 @@ const NEEDED: [&str; 3] = [
     "argocd-repo-server",
 ];
 
-/// Waits until they are ready.
+/// Waits until they are ready, and says why a pod is not once that takes long.
 ///
 /// # Errors
 /// [`ClusterError::GaveUp`] with the pod that is not, and why.
 pub async fn until_ready(kube: &Kube) -> Result<(), ClusterError> {
     let pods: Api<Pod> = kube.beside(Component::Argocd);
     let started = Instant::now();
+    let mut progress = Progress::default();
+    let mut told: Option<&&str> = None;
     loop {
         let found = pods
             .list(&ListParams::default())
@@ -42,18 +46,27 @@ pub async fn until_ready(kube: &Kube) -> Result<(), ClusterError> {
                     && is_ready(pod)
             })
         });
+        if let Some(ready) = told.filter(|told| Some(told) != missing.as_ref()) {
+            progress.finish(ready, "ready");
+            told = None;
+        }
         let Some(missing) = missing else {
             return Ok(());
         };
-        if started.elapsed() >= BOUND {
+        if started.elapsed() >= GRACE {
             let selector = format!("app.kubernetes.io/name={missing}");
             let why = diagnosis::of_pods(kube, &kube.namespace(Component::Argocd), Some(&selector))
                 .await?;
-            return Err(ClusterError::GaveUp {
-                what: format!("{missing} is not ready"),
-                waited: BOUND,
-                why: why.unwrap_or_else(|| "it has no pod".to_owned()),
-            });
+            let why = why.unwrap_or_else(|| "it has no pod".to_owned());
+            if started.elapsed() >= BOUND {
+                return Err(ClusterError::GaveUp {
+                    what: format!("{missing} is not ready"),
+                    waited: BOUND,
+                    why,
+                });
+            }
+            progress.update(missing, &why);
+            told = Some(missing);
         }
         sleep(INTERVAL).await;
     }

@@ -21,7 +21,7 @@ use crate::{ClusterError, Kube, diagnosis};
 const TICK: Duration = Duration::from_secs(1);
 
 /// From then on the cause of a wait is told.
-const GRACE: Duration = Duration::from_secs(15);
+pub(super) const GRACE: Duration = Duration::from_secs(15);
 
 /// A lab in which no Application has changed for so long waits for something that does not come by itself. Pulling an
 /// image over a slow line is the longest wait there is.

@@ -8,7 +8,7 @@ use terminal::{
 };
 
 use super::steps::{Did, Steps};
-use crate::{ClusterError, Site, connect};
+use crate::{ClusterError, Site, connect, run::require};
 
 /// Remembers the cluster and sees whether it answers. What the command line leaves out is as it was before.
 pub(super) async fn take(
@@ -16,6 +16,7 @@ pub(super) async fn take(
     arguments: &ClusterArguments,
     steps: &mut Steps,
 ) -> anyhow::Result<Site> {
+    require(&["kustomize"])?;
     let remembered = match setting.lab.load()?.map(|file| file.engine) {
         Some(Engine::Cluster(cluster)) => Some(cluster),
         _ => None,

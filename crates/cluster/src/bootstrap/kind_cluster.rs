@@ -16,6 +16,7 @@ use super::steps::{Did, Steps};
 use crate::{
     ClusterError, Site, connect,
     kind::{ClusterConfig, ContainerEngine, KindCluster, Labels, Registry, node_ports},
+    run::require,
     site::kubeconfig,
 };
 
@@ -69,6 +70,12 @@ impl Containers {
 pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Result<Site> {
     let lab = &setting.lab;
     let manifests = setting.root.join("manifests");
+    steps
+        .run("programs", "looking for them", async {
+            require(&["kind", "kustomize"])?;
+            Ok::<_, ClusterError>(((), Did::Nothing("kind and kustomize".to_owned())))
+        })
+        .await?;
     let engine = steps
         .run("engine", "asking docker, then podman", async {
             let engine = ContainerEngine::find().await?;
@@ -103,8 +110,14 @@ pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Re
         cluster.delete().await?;
     }
     let mut config = ClusterConfig::read(&manifests)?;
-    let is_whole = exists && kubeconfig.exists();
-    choose_ports(&mut file, &mut config, &manifests, is_whole)?;
+    let exists = Exists {
+        registry: Containers::of(engine.clone(), &file)
+            .registry
+            .exists(&engine)
+            .await?,
+        cluster: exists && kubeconfig.exists(),
+    };
+    choose_ports(&mut file, &mut config, &manifests, exists)?;
     let containers = Containers::of(engine, &file);
     let cluster = Cluster {
         context: containers.cluster.context(),
@@ -160,13 +173,19 @@ fn did(word: &str) -> Did {
     }
 }
 
-/// Gives the registry and each port of the node its port on 127.0.0.1. A cluster that exists keeps its own: kind cannot
-/// move them.
+/// What holds its ports already.
+struct Exists {
+    registry: bool,
+    cluster: bool,
+}
+
+/// Gives the registry and each port of the node its port on 127.0.0.1. What exists keeps its own: neither a container nor
+/// a node of kind can move them.
 fn choose_ports(
     file: &mut LabFile,
     config: &mut ClusterConfig,
     manifests: &std::path::Path,
-    exists: bool,
+    exists: Exists,
 ) -> Result<(), ClusterError> {
     let remembered = file.ports.clone();
     let mut used: BTreeSet<u16> = BTreeSet::new();
@@ -174,8 +193,8 @@ fn choose_ports(
     let mut choose = |owner: &str, preferred: u16| {
         let first = remembered.get(owner).copied();
         let port = match first {
-            // A registry that was made holds its port, too, and outlives a cluster that was not made whole.
-            Some(port) if exists || owner == REGISTRY_OWNER => port,
+            Some(port) if exists.registry && owner == REGISTRY_OWNER => port,
+            Some(port) if exists.cluster && owner != REGISTRY_OWNER => port,
             _ => next_free(owner, first.unwrap_or(preferred), |port| {
                 !used.contains(&port) && is_free(port)
             })?,
@@ -202,6 +221,12 @@ async fn answers(client: &kube::Client) -> Result<(), ClusterError> {
     loop {
         match client.apiserver_version().await {
             Ok(_) => return Ok(()),
+            // Waiting does not make credentials right.
+            Err(kube::Error::Api(status)) if status.code == 401 => {
+                return Err(ClusterError::kubernetes("say its version")(
+                    kube::Error::Api(status),
+                ));
+            }
             Err(error) if started.elapsed() >= API_SERVER => {
                 return Err(ClusterError::kubernetes("say its version")(error));
             }

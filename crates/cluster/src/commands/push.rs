@@ -1,7 +1,7 @@
 //! `push`: publish the manifests and move the lab to them, or back to a digest that was published before.
 
 use anstream::{eprintln, println};
-use oci::{Digest, Reference};
+use oci::{Digest, OciError, Reference};
 use terminal::{
     Setting, cli,
     failure::{Exit, Failure},
@@ -48,16 +48,16 @@ async fn publish(setting: &Setting, site: &Site) -> Result<Digest, ClusterError>
 
 /// The digest, once the registry has said that it has it.
 async fn known(site: &Site, digest: &str) -> anyhow::Result<Digest> {
-    let parsed: Digest = digest.parse().map_err(|error| {
-        Failure::new(
-            Exit::Unexpected,
-            format!("`{digest}` is no digest: {error}"),
-        )
-        .hint("push prints digests; `cargo xtask status` shows the one that the lab is at")
+    let parsed: Digest = digest.parse().map_err(|error: OciError| {
+        Failure::new(Exit::Unexpected, error.to_string())
+            .hint("push prints digests; `cargo xtask status` shows the one that the lab is at")
     })?;
     let reference: Reference = site.artifact()?;
-    Ok(site
-        .registry()
-        .resolve(&reference.by_digest(parsed))
-        .await?)
+    let resolved = site.registry().resolve(&reference.by_digest(parsed)).await;
+    resolved.map_err(|error| match error {
+        OciError::NotFound { .. } => Failure::new(Exit::Missing, error.to_string())
+            .hint("a lab moves to what was pushed to its own registry: each push prints its digest")
+            .into(),
+        error => ClusterError::from(error).into(),
+    })
 }

@@ -15,6 +15,9 @@ use crate::ClusterError;
 /// The port on which the registry listens in its container.
 const PORT: u16 = 5000;
 
+/// The state of a container that was never started.
+const CREATED: &str = "created";
+
 /// How long the registry may take to listen.
 const START: Duration = Duration::from_secs(30);
 
@@ -47,6 +50,16 @@ impl Registry {
         format!("{}:{PORT}", self.name)
     }
 
+    /// Whether it is there and has held its port, running or stopped. `docker run` leaves a container of the state `created`
+    /// when the port is taken or when it is killed; that one is made anew.
+    ///
+    /// # Errors
+    /// When the container engine does not answer.
+    pub async fn exists(&self, engine: &ContainerEngine) -> Result<bool, ClusterError> {
+        let state = engine.state(&self.name).await?;
+        Ok(state.is_some_and(|state| state != CREATED))
+    }
+
     /// Makes it, or starts it again, and waits until it listens. Returns what was done, as a word.
     ///
     /// # Errors
@@ -58,13 +71,17 @@ impl Registry {
         labels: &Labels,
         manifests: &Path,
     ) -> Result<&'static str, ClusterError> {
-        let done = match engine.state(&self.name).await?.as_deref() {
+        let state = engine.state(&self.name).await?;
+        if state.as_deref() == Some(CREATED) {
+            engine.remove("container", &self.name).await?;
+        }
+        let done = match state.as_deref() {
             Some("running") => "runs already",
-            Some(_) => {
+            Some(state) if state != CREATED => {
                 engine.start(&self.name).await?;
                 "started again"
             }
-            None => {
+            _ => {
                 let image = image(manifests)?;
                 engine.ensure_volume(&self.name, labels).await?;
                 let publish = format!("127.0.0.1:{}:{PORT}", self.port);
@@ -93,13 +110,11 @@ impl Registry {
         let started = Instant::now();
         while let Err(error) = TcpStream::connect(("127.0.0.1", self.port)).await {
             if started.elapsed() >= START {
-                return Err(ClusterError::GaveUp {
-                    what: format!("the registry {} does not listen", self.name),
+                return Err(ClusterError::Silent {
+                    container: self.name.clone(),
+                    port: self.port,
                     waited: START,
-                    why: format!(
-                        "port {}: {error}; `docker logs {}` says more",
-                        self.port, self.name
-                    ),
+                    source: error,
                 });
             }
             sleep(INTERVAL).await;
