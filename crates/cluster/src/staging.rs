@@ -33,28 +33,27 @@ pub struct Changes {
 }
 
 impl Changes {
-    fn apply(&self, path: &Path, text: String) -> Result<String, ClusterError> {
+    fn apply(&self, path: &Path, text: String) -> String {
         let text = self.namespaces.rename(path, text);
         match &self.storage_class {
-            Some(class) if path.ends_with("statefulset.yaml") => {
-                with_storage_class(path, &text, class)
-            }
-            _ => Ok(text),
+            Some(class) if path.ends_with("statefulset.yaml") => with_storage_class(&text, class),
+            _ => text,
         }
     }
 }
 
-/// A StatefulSet whose volumes are of this class.
-fn with_storage_class(path: &Path, text: &str, class: &str) -> Result<String, ClusterError> {
-    let malformed =
-        |error: serde_yaml::Error| ClusterError::malformed(path.display().to_string(), error);
-    let mut set: Value = serde_yaml::from_str(text).map_err(malformed)?;
-    if let Some(claims) = set["spec"]["volumeClaimTemplates"].as_sequence_mut() {
-        for claim in claims {
-            claim["spec"]["storageClassName"] = class.into();
+/// A StatefulSet whose volumes are of this class. The text is kept otherwise: read as YAML and written back, a mode in octal
+/// would come out as a string.
+fn with_storage_class(text: &str, class: &str) -> String {
+    text.lines().fold(String::new(), |mut changed, line| {
+        let indent = line.len() - line.trim_start().len();
+        if line.trim_start().starts_with("accessModes:") {
+            changed.push_str(&format!("{:indent$}storageClassName: {class}\n", ""));
         }
-    }
-    serde_yaml::to_string(&set).map_err(malformed)
+        changed.push_str(line);
+        changed.push('\n');
+        changed
+    })
 }
 
 /// Upstream's installation of Argo CD, which is fetched and never published.
@@ -112,7 +111,7 @@ impl Staged {
     pub fn with_installation(self, file: &Path) -> Result<Self, ClusterError> {
         let text = fs::read_to_string(file).map_err(LabError::file("read", file))?;
         // Its cluster-wide bindings name the namespace of their accounts, and kustomize leaves those alone.
-        let text = self.changes.apply(file, text)?;
+        let text = self.changes.apply(file, text);
         let to = self.manifests().join(INSTALLATION);
         fs::write(&to, text).map_err(LabError::file("write", to))?;
         Ok(self)
@@ -154,7 +153,7 @@ fn copy(from: &Path, to: &Path, below: &Path, changes: &Changes) -> Result<(), C
         } else if below != Path::new(INSTALLATION) {
             // Read and written rather than copied: the copy of a read-only file must be writable.
             let text = fs::read_to_string(&path).map_err(LabError::file("read", &path))?;
-            let text = changes.apply(&path, text)?;
+            let text = changes.apply(&path, text);
             fs::write(&target, text).map_err(LabError::file("write", target))?;
         }
     }
@@ -221,9 +220,11 @@ mod tests {
         let staged = Staged::new(&manifests(), &[], &changes).unwrap();
         for component in ["loki", "minio", "prometheus", "pyroscope", "rabbitmq"] {
             let path = staged.manifests().join(component).join("statefulset.yaml");
-            let set: Value = serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+            let text = fs::read_to_string(path).unwrap();
+            let set: Value = serde_yaml::from_str(&text).unwrap();
             let class = &set["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"];
             assert_eq!(class, "fast", "{component}");
+            assert!(!text.contains("\"0440\""), "{text}");
         }
     }
 }
