@@ -15,7 +15,7 @@ pub use password::initial_password;
 pub use pods::until_ready;
 pub use root::{Revision, desired, is_marked, mark, move_to, root, root_status};
 pub use source::Source;
-pub use waiting::until_healthy;
+pub use waiting::{Done, until_healthy};
 
 /// The annotation by which Argo CD knows what it applied: `APPLICATION:GROUP/KIND:NAMESPACE/NAME`.
 pub const TRACKING: &str = "argocd.argoproj.io/tracking-id";

@@ -40,17 +40,24 @@ struct Seen {
     resources: Vec<(String, Sync, Option<Health>)>,
 }
 
-/// Waits until every Application is synced to `revision` and healthy, and the root has synced all of them.
+/// When an Application was synced and healthy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Its name.
+    pub name: String,
+    /// Its wave.
+    pub wave: i32,
+    /// How long after the wait began.
+    pub after: Duration,
+}
+
+/// Waits until every Application is synced to `revision` and healthy, and the root has synced all of them. Returns when each
+/// of them was.
 ///
 /// # Errors
 /// [`ClusterError::GaveUp`] with the object that holds it up, when nothing has changed for ten minutes.
-pub async fn until_healthy(kube: &Kube, revision: &str) -> Result<(), ClusterError> {
-    let mut progress = Progress::default();
-    let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
-    let mut changed_at: BTreeMap<String, Instant> = BTreeMap::new();
-    let started = Instant::now();
-    let mut last_change = started;
-    let mut asked: BTreeMap<String, Instant> = BTreeMap::new();
+pub async fn until_healthy(kube: &Kube, revision: &str) -> Result<Vec<Done>, ClusterError> {
+    let mut wait = Wait::new();
     let mut changes = Box::pin(watcher(api(kube), watcher::Config::default()));
     let mut tick = interval(TICK);
     loop {
@@ -64,74 +71,133 @@ pub async fn until_healthy(kube: &Kube, revision: &str) -> Result<(), ClusterErr
             .await
             .map_err(ClusterError::kubernetes("read the root Application"))?;
         let mut applications = application::list(kube).await?;
+        wait.note(applications.iter().chain(&root), revision);
         for application in applications.iter().chain(&root) {
-            let (name, now) = (application.name_any(), look(application));
-            if seen.get(&name) != Some(&now) {
-                last_change = Instant::now();
-                changed_at.insert(name.clone(), last_change);
-                seen.insert(name, now);
-            }
+            wait.ask_again(kube, application).await?;
         }
-        for application in applications.iter().chain(&root) {
-            ask_again(kube, application, &mut asked).await?;
-        }
-        if let Some(root) = root.as_ref().filter(|_| applications.is_empty()) {
-            progress.update(
-                root::NAME,
-                &message(root).unwrap_or_else(|| line(root, revision)),
-            );
-        } else {
-            progress.drop_item(root::NAME);
-        }
+        wait.show(kube, &applications, root.as_ref(), revision)
+            .await?;
         let is_root_done = root.as_ref().is_some_and(|root| is_done(root, revision));
-        let all_done = !applications.is_empty()
-            && applications
-                .iter()
-                .all(|application| is_done(application, revision));
-        for application in &applications {
-            let name = application.name_any();
-            let line = line(application, revision);
-            if is_done(application, revision) {
-                progress.finish(&name, &line);
-                continue;
-            }
-            let since = changed_at.get(&name).copied().unwrap_or(started);
-            let why = match since.elapsed() >= GRACE {
-                true => cause(kube, application).await?,
-                false => None,
-            };
-            progress.update(
-                &name,
-                &why.map_or(line.clone(), |why| format!("{line}: {why}")),
-            );
+        let is_done = |application| is_done(application, revision);
+        if is_root_done && !applications.is_empty() && applications.iter().all(is_done) {
+            return Ok(wait.done(&applications));
         }
-        if all_done && is_root_done {
-            return Ok(());
-        }
-        if last_change.elapsed() >= STALLED {
+        if wait.last_change.elapsed() >= STALLED {
             applications.extend(root);
-            return Err(gave_up(kube, &applications, revision, started.elapsed()).await?);
+            return Err(gave_up(kube, &applications, revision, wait.started.elapsed()).await?);
         }
     }
 }
 
-/// An Application that could not be compared is compared again at the clock's next round only, unless it is asked for.
-async fn ask_again(
-    kube: &Kube,
-    application: &Application,
-    asked: &mut BTreeMap<String, Instant>,
-) -> Result<(), ClusterError> {
-    let name = application.name_any();
-    let has_failed = application.status.as_ref().is_some_and(|status| {
-        let mut conditions = status.conditions.iter();
-        conditions.any(|condition| condition.kind == "ComparisonError")
-    });
-    let is_recent = asked.get(&name).is_some_and(|at| at.elapsed() < ASK_AGAIN);
-    if has_failed && !is_recent {
-        refresh(kube, &name).await?;
-        asked.insert(name, Instant::now());
+/// What was seen so far.
+struct Wait {
+    progress: Progress,
+    started: Instant,
+    last_change: Instant,
+    seen: BTreeMap<String, Seen>,
+    changed_at: BTreeMap<String, Instant>,
+    asked: BTreeMap<String, Instant>,
+    done_at: BTreeMap<String, Instant>,
+}
+
+impl Wait {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            progress: Progress::default(),
+            started: now,
+            last_change: now,
+            seen: BTreeMap::new(),
+            changed_at: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            done_at: BTreeMap::new(),
+        }
     }
-    Ok(())
+
+    /// Notes what has changed, and when each Application was done for the last time.
+    fn note<'a>(&mut self, applications: impl Iterator<Item = &'a Application>, revision: &str) {
+        for application in applications {
+            let (name, now) = (application.name_any(), look(application));
+            if self.seen.get(&name) != Some(&now) {
+                self.last_change = Instant::now();
+                self.changed_at.insert(name.clone(), self.last_change);
+                self.seen.insert(name.clone(), now);
+            }
+            if is_done(application, revision) {
+                self.done_at.entry(name).or_insert_with(Instant::now);
+            } else {
+                self.done_at.remove(&name);
+            }
+        }
+    }
+
+    async fn show(
+        &mut self,
+        kube: &Kube,
+        applications: &[Application],
+        root: Option<&Application>,
+        revision: &str,
+    ) -> Result<(), ClusterError> {
+        match root.filter(|_| applications.is_empty()) {
+            Some(root) => self.progress.update(
+                root::NAME,
+                &message(root).unwrap_or_else(|| line(root, revision)),
+            ),
+            None => self.progress.drop_item(root::NAME),
+        }
+        for application in applications {
+            let name = application.name_any();
+            let line = line(application, revision);
+            if is_done(application, revision) {
+                self.progress.finish(&name, &line);
+                continue;
+            }
+            let since = self.changed_at.get(&name).copied().unwrap_or(self.started);
+            let why = match since.elapsed() >= GRACE {
+                true => cause(kube, application).await?,
+                false => None,
+            };
+            let line = why.map_or(line.clone(), |why| format!("{line}: {why}"));
+            self.progress.update(&name, &line);
+        }
+        Ok(())
+    }
+
+    fn done(&self, applications: &[Application]) -> Vec<Done> {
+        applications
+            .iter()
+            .filter_map(|application| {
+                let name = application.name_any();
+                Some(Done {
+                    after: self.done_at.get(&name)?.duration_since(self.started),
+                    wave: wave(application),
+                    name,
+                })
+            })
+            .collect()
+    }
+
+    /// An Application that could not be compared is compared again at the clock's next round only, unless it is asked for.
+    async fn ask_again(
+        &mut self,
+        kube: &Kube,
+        application: &Application,
+    ) -> Result<(), ClusterError> {
+        let name = application.name_any();
+        let has_failed = application.status.as_ref().is_some_and(|status| {
+            let mut conditions = status.conditions.iter();
+            conditions.any(|condition| condition.kind == "ComparisonError")
+        });
+        let is_recent = self
+            .asked
+            .get(&name)
+            .is_some_and(|at| at.elapsed() < ASK_AGAIN);
+        if has_failed && !is_recent {
+            refresh(kube, &name).await?;
+            self.asked.insert(name, Instant::now());
+        }
+        Ok(())
+    }
 }
 
 fn look(application: &Application) -> Seen {

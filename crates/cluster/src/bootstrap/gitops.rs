@@ -100,12 +100,14 @@ pub(super) async fn bring_up(
             Ok::<_, ClusterError>(((), Did::count(usize::from(changed), "moved")))
         })
         .await?;
-    steps
+    let done = steps
         .run("applications", "waiting for Argo CD", async {
-            argocd::until_healthy(&site.kube, &revision).await?;
-            Ok::<_, ClusterError>(((), Did::Nothing("synced and healthy".to_owned())))
+            let done = argocd::until_healthy(&site.kube, &revision).await?;
+            Ok::<_, ClusterError>((done, Did::Nothing("synced and healthy".to_owned())))
         })
-        .await
+        .await?;
+    steps.note_waves(done);
+    Ok(())
 }
 
 async fn pushed(site: &Site, layout: &Layout) -> Result<(Vec<OwnImage>, Did), ClusterError> {

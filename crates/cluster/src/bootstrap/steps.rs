@@ -1,9 +1,11 @@
 //! The steps of a bootstrap: what each did, and how long it took.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use terminal::{progress::Progress, table::Rows};
 use tokio::time::Instant;
+
+use crate::argocd::Done;
 
 /// What a step did.
 pub(crate) enum Did {
@@ -28,6 +30,7 @@ impl Did {
 pub(crate) struct Steps {
     progress: Progress,
     done: Vec<Step>,
+    waves: Vec<Done>,
 }
 
 struct Step {
@@ -76,7 +79,12 @@ impl Steps {
         self.done.iter().all(|step| !step.changed)
     }
 
-    /// The steps one after another, which is the critical path: what runs beside them is shorter.
+    /// Notes when each Application was healthy.
+    pub(crate) fn note_waves(&mut self, done: Vec<Done>) {
+        self.waves = done;
+    }
+
+    /// The steps one after another, and of each wave the Application that it waited for: the critical path, which what runs    /// beside it does not lengthen.
     pub(crate) fn chart(&self) -> String {
         let mut rows = Rows::new(["STEP", "FROM", "TOOK", "DID"]);
         let mut from = Duration::ZERO;
@@ -88,6 +96,47 @@ impl Steps {
             );
             from += step.took;
         }
-        rows.text()
+        format!("{}\n{}", rows.text(), waves(&self.waves))
+    }
+}
+
+/// The last Application of each wave.
+fn waves(done: &[Done]) -> String {
+    let mut last: BTreeMap<i32, &Done> = BTreeMap::new();
+    for one in done {
+        let slowest = last.entry(one.wave).or_insert(one);
+        if one.after > slowest.after {
+            *slowest = one;
+        }
+    }
+    let mut rows = Rows::new(["WAVE", "HEALTHY AFTER", "WAITED FOR"]);
+    for (wave, slowest) in last {
+        let after = format!("{:.1} s", slowest.after.as_secs_f64());
+        rows.add(None, [&wave, &after, &slowest.name]);
+    }
+    rows.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wave_is_as_late_as_its_last_application() {
+        let done = |name: &str, wave, seconds| Done {
+            name: name.to_owned(),
+            wave,
+            after: Duration::from_secs(seconds),
+        };
+        let chart = waves(&[
+            done("minio", 1, 9),
+            done("rabbitmq", 1, 21),
+            done("loki", 2, 30),
+        ]);
+        let plain = anstream::adapter::strip_str(&chart).to_string();
+        assert_eq!(
+            plain,
+            "WAVE  HEALTHY AFTER  WAITED FOR\n1     21.0 s         rabbitmq\n2     30.0 s         loki\n"
+        );
     }
 }
