@@ -17,13 +17,10 @@ impl Engine {
         if question.provider.as_deref() != Some("docker") {
             return no("ERROR: kind was not told which container engine to use");
         }
-        let Some(network) = question
-            .network
-            .as_ref()
-            .filter(|name| self.networks.contains_key(*name))
-        else {
+        let has_network = |name: &String| self.networks.contains_key(name);
+        if !question.network.as_ref().is_some_and(has_network) {
             return no("ERROR: the network of the lab is not there");
-        };
+        }
         if self
             .containers
             .contains_key(&format!("{name}-control-plane"))
@@ -32,7 +29,6 @@ impl Engine {
                 "ERROR: failed to create cluster: node(s) already exist for a cluster with the name \"{name}\""
             ));
         }
-        let _ = network;
         self.config = fs::read_to_string(option(words, "--config")).expect("kind's configuration");
         self.add_node(name, question);
         let api = ApiServer::of(self.cluster_programs.clone());
