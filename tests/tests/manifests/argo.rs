@@ -82,6 +82,7 @@ pub struct Automated {
 #[serde(deny_unknown_fields)]
 pub struct Retry {
     pub limit: i64,
+    pub refresh: bool,
     pub backoff: Backoff,
 }
 

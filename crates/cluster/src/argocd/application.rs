@@ -128,6 +128,24 @@ pub struct Operation {
     pub phase: String,
     /// What it waits for, or why it failed.
     pub message: String,
+    /// What was asked for.
+    pub operation: Asked,
+}
+
+/// What a sync was asked for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// The sync.
+    pub sync: AskedSync,
+}
+
+/// What a sync was asked for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AskedSync {
+    /// The revision that it applies.
+    pub revision: String,
 }
 
 /// An object that an Application applied.
@@ -262,6 +280,35 @@ pub(crate) async fn refresh(kube: &Kube, name: &str) -> Result<(), ClusterError>
         )))
 }
 
+/// Ends a sync that runs (Argo CD's own `TerminateOperation` writes the same word).
+pub(crate) async fn terminate(kube: &Kube, name: &str) -> Result<(), ClusterError> {
+    let ending = json!({ "status": { "operationState": { "phase": "Terminating" } } });
+    api(kube)
+        .patch(name, &PatchParams::default(), &Patch::Merge(&ending))
+        .await
+        .map(drop)
+        .map_err(ClusterError::kubernetes(format!("end the sync of {name}")))
+}
+
+/// Whether a sync runs that applies another digest than the one that is wanted: it waits for what may never come, and
+/// nothing else is applied meanwhile.
+pub(crate) fn is_in_the_way(application: &Application, revision: &str) -> bool {
+    let Some(operation) = application
+        .status
+        .as_ref()
+        .and_then(|status| status.operation_state.as_ref())
+    else {
+        return false;
+    };
+    let applied = &operation.operation.sync.revision;
+    // What a branch stands for is Argo CD's to know.
+    revision.starts_with("sha256:")
+        && application.spec.source.target_revision == revision
+        && operation.phase == "Running"
+        && !applied.is_empty()
+        && applied != revision
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,6 +333,27 @@ mod tests {
     fn a_word_of_a_later_version_is_unknown_and_no_error() {
         let application = application(r#"{"health":{"status":"Splendid"}}"#);
         assert_eq!(application.status.unwrap().health.status, Health::Unknown);
+    }
+
+    #[test]
+    fn a_sync_of_another_digest_is_in_the_way_of_the_wanted_one() {
+        let application = |phase: &str, applied: &str, target: &str| -> Application {
+            serde_json::from_value(json!({
+                "metadata": { "name": "loki" },
+                "spec": { "source": { "repoURL": "", "targetRevision": target } },
+                "status": { "operationState": {
+                    "phase": phase, "operation": { "sync": { "revision": applied } } } },
+            }))
+            .unwrap()
+        };
+        let is = |phase, applied, target| {
+            is_in_the_way(&application(phase, applied, target), "sha256:new")
+        };
+        assert!(is("Running", "sha256:old", "sha256:new"));
+        assert!(!is("Running", "sha256:new", "sha256:new"));
+        assert!(!is("Succeeded", "sha256:old", "sha256:new"));
+        // The root has not handed the new digest on yet.
+        assert!(!is("Running", "sha256:old", "sha256:old"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::time::{Instant, interval};
 
 use super::{
     Application, Health, Sync,
-    application::{self, api, message, refresh, wave},
+    application::{self, api, is_in_the_way, message, refresh, terminate, wave},
     root,
 };
 use crate::{ClusterError, Kube, diagnosis};
@@ -74,6 +74,9 @@ pub async fn until_healthy(kube: &Kube, revision: &str) -> Result<Vec<Done>, Clu
         wait.note(applications.iter().chain(&root), revision);
         for application in applications.iter().chain(&root) {
             wait.ask_again(kube, application).await?;
+            if is_in_the_way(application, revision) {
+                terminate(kube, &application.name_any()).await?;
+            }
         }
         wait.show(kube, &applications, root.as_ref(), revision)
             .await?;
