@@ -56,6 +56,16 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
     let started = Instant::now();
     let _change = setting.lab.lock_for_change()?;
     let mut steps = Steps::default();
+    let manifests = setting.root.join("manifests");
+    let cache = setting.lab.directory().join("cache");
+    // Before anything is made: it may have to be fetched, and a machine without a network learns it now.
+    let installation = steps
+        .run("argo cd's manifest", "looking for the pinned one", async {
+            let file = argocd::installation(&manifests, &cache).await?;
+            let did = Did::Nothing("at hand".to_owned());
+            Ok::<_, ClusterError>((file, did))
+        })
+        .await?;
     // The programs of the images are compiled while the cluster starts.
     let output = setting.lab.directory().join("images");
     let layout = images::build(setting, &output);
@@ -69,7 +79,14 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
             Ok(layout.await?)
         })?
     };
-    gitops::bring_up(&site, &layout, &arguments.cluster, &mut steps).await?;
+    gitops::bring_up(
+        &site,
+        &layout,
+        &installation,
+        &arguments.cluster,
+        &mut steps,
+    )
+    .await?;
     if !argocd::is_marked(&site.kube, DELETE_REQUEST).await? {
         steps
             .run(

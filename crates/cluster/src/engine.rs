@@ -6,17 +6,19 @@ mod forward;
 mod kubernetes;
 mod policies;
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, sync::Arc};
 
 use blueprint::{Account, Component};
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::core::v1::Node;
 use kube::{Api, ResourceExt as _, api::ListParams};
+use lab::LabError;
+use serde::Deserialize;
 use tokio::sync::Mutex;
 use verify::{Cause, Engine, EngineError, Fault, Kubernetes, NodeFacts, Presence};
 
 use self::forward::Forward;
-use crate::{ClusterError, Site, objects::Kinds, secrets, workloads::workload};
+use crate::{ClusterError, Site, objects::Kinds, secrets};
 
 /// A lab on a cluster.
 pub struct ClusterEngine {
@@ -24,31 +26,45 @@ pub struct ClusterEngine {
     presence: BTreeMap<Component, Presence>,
     passwords: BTreeMap<Account, String>,
     /// By component and port, and by node for what runs on each.
-    forwards: Mutex<BTreeMap<String, Forward>>,
+    forwards: Mutex<BTreeMap<String, Arc<Forward>>>,
     kinds: Mutex<Kinds>,
 }
 
+/// The list of Applications.
+#[derive(Deserialize)]
+struct Apps {
+    resources: Vec<String>,
+}
+
+/// A component is part of the lab when an Application applies it. One that should be there and is not is broken, not absent.
+fn presence(manifests: &Path) -> Result<BTreeMap<Component, Presence>, ClusterError> {
+    let path = manifests.join("apps/kustomization.yaml");
+    let text = fs::read_to_string(&path).map_err(LabError::file("read", &path))?;
+    let apps: Apps = serde_yaml::from_str(&text)
+        .map_err(|error| ClusterError::malformed(path.display().to_string(), error))?;
+    let presence = |component: Component| {
+        let file = format!("{component}.yaml");
+        if component == Component::Argocd || apps.resources.contains(&file) {
+            return Presence::Present;
+        }
+        Presence::Absent {
+            reason: format!("manifests/apps has no Application of {component}"),
+            remedy: format!("list {file} in manifests/apps/kustomization.yaml, and push"),
+        }
+    };
+    Ok(Component::ALL
+        .into_iter()
+        .map(|component| (component, presence(component)))
+        .collect())
+}
+
 impl ClusterEngine {
-    /// The engine of a lab: what the cluster has of it now.
+    /// The engine of a lab.
     ///
     /// # Errors
-    /// When the API server does not answer, or a Secret is missing.
+    /// When the API server does not answer, a Secret is missing, or the list of Applications cannot be read.
     pub async fn of(site: Site) -> Result<Self, ClusterError> {
-        let mut presence = BTreeMap::new();
-        for component in Component::ALL {
-            let found = workload(&site.kube, component).await?;
-            presence.insert(
-                component,
-                match found {
-                    Some(_) => Presence::Present,
-                    None => Presence::Absent {
-                        reason: format!("nothing has applied {component}"),
-                        remedy: "run `cargo xtask bootstrap`, and see `cargo xtask status`"
-                            .to_owned(),
-                    },
-                },
-            );
-        }
+        let presence = presence(&site.manifests)?;
         let mut passwords = BTreeMap::new();
         for account in Account::ALL {
             passwords.insert(account, secrets::password(&site.kube, account).await?);
@@ -78,19 +94,26 @@ impl ClusterEngine {
             })?
             .number;
         let key = format!("{component}/{port}/{}", node.unwrap_or_default());
+        let out_of_reach = |source: Cause| EngineError::OutOfReach { component, source };
         let mut forwards = self.forwards.lock().await;
-        if let Some(forward) = forwards.get(&key) {
-            return Ok(forward.address());
-        }
-        let forward = Forward::start(self.site.kube.clone(), component, number, node)
+        let forward = match forwards.get(&key) {
+            Some(forward) => Arc::clone(forward),
+            None => {
+                let kube = self.site.kube.clone();
+                let forward = Forward::start(kube, component, number, node)
+                    .await
+                    .map_err(|error| out_of_reach(error.into()))?;
+                let forward = Arc::new(forward);
+                forwards.insert(key, Arc::clone(&forward));
+                forward
+            }
+        };
+        // Others are not kept waiting for this component's pod.
+        drop(forwards);
+        forward
+            .address()
             .await
-            .map_err(|source| EngineError::OutOfReach {
-                component,
-                source: source.into(),
-            })?;
-        let address = forward.address();
-        forwards.insert(key, forward);
-        Ok(address)
+            .map_err(|error| out_of_reach(error.into()))
     }
 
     async fn node_facts(&self) -> Result<Vec<NodeFacts>, Cause> {

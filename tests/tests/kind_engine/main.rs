@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use lab_tests::kind_lab::KindLab;
 
 /// The steps of a bootstrap in their order.
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 15] = [
+    "argo cd's manifest",
     "programs",
     "engine",
     "network",

@@ -108,14 +108,17 @@ fn what_registry_and_argo_cds_source_refuse_is_explained() {
     });
     let install = lab.manifests().join("argocd/install.yaml");
     let content = fs::read(&install).unwrap();
+    let nowhere = "http://127.0.0.1:1/install.yaml";
+    fs::write(&install, "kind: [").unwrap();
+    pin(&lab.manifests(), nowhere, &sha256(b"kind: ["));
+    say("Argo CD's installation is malformed");
     fs::remove_file(&install).unwrap();
+    pin(&lab.manifests(), nowhere, &sha256(&content));
     say("Argo CD's installation cannot be fetched");
+    // The registry, which runs by now, answers with something else.
     let url = format!("http://127.0.0.1:{}/v2/", lab.port("registry/http"));
     pin(&lab.manifests(), &url, &sha256(&content));
     say("Argo CD's installation is another");
-    fs::write(&install, "kind: [").unwrap();
-    pin(&lab.manifests(), &url, &sha256(b"kind: ["));
-    say("Argo CD's installation is malformed");
     expect_file!["sources.out"].assert_eq(&text);
 }
 

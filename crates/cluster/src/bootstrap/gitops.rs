@@ -1,6 +1,6 @@
 //! The steps on any cluster: images, namespaces, Secrets, Argo CD, the manifests, the root Application, and the wait.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use blueprint::Component;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -25,6 +25,7 @@ use crate::{
 pub(super) async fn bring_up(
     site: &Site,
     layout: &Layout,
+    installation: &Path,
     arguments: &ClusterArguments,
     steps: &mut Steps,
 ) -> Result<(), ClusterError> {
@@ -33,9 +34,7 @@ pub(super) async fn bring_up(
         .await?;
     let staged = Staged::new(&site.manifests, &own, &site.changes())?;
     let artifact = staged.pack()?;
-    let installation =
-        argocd::installation(&site.manifests, &site.lab.directory().join("cache")).await?;
-    let staged = staged.with_installation(&installation)?;
+    let staged = staged.with_installation(installation)?;
     let manifests = staged.manifests();
     let mut applier = Applier::new(site.kube.client.clone());
     if site.is_kind() {
@@ -167,7 +166,7 @@ fn own_repository(registry: &str, component: Component) -> String {
     format!("{registry}/lab/{component}")
 }
 
-async fn mirrors(site: &Site, manifests: &std::path::Path) -> Result<(), ClusterError> {
+async fn mirrors(site: &Site, manifests: &Path) -> Result<(), ClusterError> {
     let containers =
         super::kind_cluster::Containers::of(ContainerEngine::find().await?, &site.file);
     let registries: BTreeSet<String> = images::by_directory(manifests)

@@ -84,7 +84,8 @@ impl Steps {
         self.waves = done;
     }
 
-    /// The steps one after another, and of each wave the Application that it waited for: the critical path, which what runs    /// beside it does not lengthen.
+    /// The steps one after another, and of each wave the Application that it waited for: the critical path, which what runs
+    /// beside it does not lengthen.
     pub(crate) fn chart(&self) -> String {
         let mut rows = Rows::new(["STEP", "FROM", "TOOK", "DID"]);
         let mut from = Duration::ZERO;

@@ -4,7 +4,10 @@
 //! The pod is looked for at each connection, so that the forward outlives the pod: a component that was restarted is reached
 //! again, and one that is gone refuses the connection.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use blueprint::Component;
 use k8s_openapi::api::core::v1::Pod;
@@ -13,14 +16,22 @@ use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     task::JoinHandle,
+    time::{Instant, sleep},
 };
 
 use crate::{ClusterError, Kube, workloads::selector};
+
+/// How long a component may have no pod that runs.
+const RESTART: Duration = Duration::from_secs(3);
+
+/// How often a pod is looked for.
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// A listening port; dropped, it listens no more.
 pub(super) struct Forward {
     address: SocketAddr,
     task: JoinHandle<()>,
+    target: Target,
 }
 
 impl Drop for Forward {
@@ -60,18 +71,31 @@ impl Forward {
             port,
             node: node.map(str::to_owned),
         };
+        let carried = target.clone();
         let task = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let target = target.clone();
+                let target = carried.clone();
                 // A connection that cannot be forwarded is closed, which is what its client has to see.
                 tokio::spawn(async move { drop(target.carry(connection).await) });
             }
         });
-        Ok(Self { address, task })
+        Ok(Self {
+            address,
+            task,
+            target,
+        })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    /// The address, once a pod runs behind it; a pod that is just restarted is waited for.
+    pub(super) async fn address(&self) -> Result<SocketAddr, ClusterError> {
+        let started = Instant::now();
+        loop {
+            match self.target.pod().await {
+                Ok(_) => return Ok(self.address),
+                Err(error) if started.elapsed() >= RESTART => return Err(error),
+                Err(_) => sleep(INTERVAL).await,
+            }
+        }
     }
 }
 
