@@ -9,8 +9,9 @@ fn every_present_arrow_can_be_broken_and_healed() {
     let Some(lab) = command_line("every_present_arrow_can_be_broken_and_healed") else {
         return;
     };
-    lab.run(&["bootstrap"]).with_code(0);
-    lab.run(&["bootstrap", "--name", "second"]).with_code(0);
+    lab.run(&["bootstrap", "--engine", "host"]).with_code(0);
+    lab.run(&["bootstrap", "--engine", "host", "--name", "second"])
+        .with_code(0);
     let second = || lab.run(&["verify", "--name", "second"]).with_code(0);
     let before = prove(&lab);
 

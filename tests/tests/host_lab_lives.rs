@@ -45,7 +45,7 @@ async fn a_lab_comes_up_again_after_anything_and_leaves_nothing() {
 
 async fn an_interrupted_bootstrap_is_gone_on_with(lab: &CommandLine) {
     let output = tempfile::NamedTempFile::new().unwrap();
-    let mut command = lab.command(&["bootstrap"]);
+    let mut command = lab.command(&["bootstrap", "--engine", "host"]);
     command
         .stdout(Stdio::null())
         .stderr(output.reopen().unwrap());
@@ -62,7 +62,9 @@ async fn an_interrupted_bootstrap_is_gone_on_with(lab: &CommandLine) {
     assert!(said.contains("cargo xtask bootstrap` goes on"), "{said}");
 
     lab.run(&["status"]).with_code(0);
-    let Said { stdout, stderr, .. } = lab.run(&["bootstrap", "--timings"]).with_code(0);
+    let Said { stdout, stderr, .. } = lab
+        .run(&["bootstrap", "--engine", "host", "--timings"])
+        .with_code(0);
     assert!(stderr.contains("is up after"), "{stderr}");
     assert!(
         stdout.contains(" s  ") && stdout.contains('#'),
@@ -75,7 +77,10 @@ fn taken_ports_are_left_to_their_owner(lab: &CommandLine) {
     for (owner, port) in &ports {
         assert!(!TAKEN.contains(port), "{owner} has {port}");
     }
-    let said = lab.run(&["bootstrap"]).with_code(0).stderr;
+    let said = lab
+        .run(&["bootstrap", "--engine", "host"])
+        .with_code(0)
+        .stderr;
     assert!(
         said.contains("rabbitmq/amqp listens on") && said.contains("because 5672 is taken"),
         "{said}"
@@ -85,7 +90,10 @@ fn taken_ports_are_left_to_their_owner(lab: &CommandLine) {
 
 async fn a_second_bootstrap_changes_nothing(lab: &CommandLine) {
     let before = ask(lab, Request::Status).await;
-    let said = lab.run(&["bootstrap"]).with_code(0).stderr;
+    let said = lab
+        .run(&["bootstrap", "--engine", "host"])
+        .with_code(0)
+        .stderr;
     assert!(said.contains("nothing changed"), "{said}");
     let after = ask(lab, Request::Status).await;
     for (before, after) in before.iter().zip(&after) {
@@ -97,7 +105,7 @@ async fn a_killed_component_comes_back(lab: &CommandLine) {
     for component in [Component::Consumer, Component::Rabbitmq] {
         let killed = process_id(lab, component).await;
         kill(killed);
-        lab.run(&["bootstrap"]).with_code(0);
+        lab.run(&["bootstrap", "--engine", "host"]).with_code(0);
         assert_ne!(process_id(lab, component).await, killed, "{component}");
     }
     prove(lab);
@@ -113,7 +121,10 @@ async fn a_lab_without_its_supervisor_is_taken_over(lab: &CommandLine) {
     let status = lab.run(&["status"]);
     assert!(status.stdout.contains("down"), "{status:?}");
 
-    let said = lab.run(&["bootstrap"]).with_code(0).stderr;
+    let said = lab
+        .run(&["bootstrap", "--engine", "host"])
+        .with_code(0)
+        .stderr;
     assert!(said.contains("left running"), "{said}");
     assert_ne!(process_id(lab, Component::Prometheus).await, orphan);
     prove(lab);
@@ -126,7 +137,7 @@ fn a_killed_lab_comes_back(lab: &CommandLine) {
     for process in processes {
         kill(process.pid);
     }
-    lab.run(&["bootstrap"]).with_code(0);
+    lab.run(&["bootstrap", "--engine", "host"]).with_code(0);
     prove(lab);
 }
 

@@ -59,8 +59,8 @@ fn wrong_input_gets_a_clear_answer() {
     let invocations: &[&[&str]] = &[
         &["bootstrap", "--engine", "docker"],
         &["bootstrap", "--name", "../elsewhere"],
-        &["bootstrap", "--name", "older"],
-        &["bootstrap", "--name", "damaged"],
+        &["bootstrap", "--engine", "host", "--name", "older"],
+        &["bootstrap", "--engine", "host", "--name", "damaged"],
         &["status"],
         &["status", "--json", "--watch"],
         &["logs", "rabbit"],
@@ -90,7 +90,7 @@ fn wrong_input_gets_a_clear_answer() {
 fn a_machine_without_the_programs_is_told_all_of_them_and_nothing_is_started() {
     let state = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .args(["bootstrap", "--state"])
+        .args(["bootstrap", "--engine", "host", "--state"])
         .arg(state.path())
         .env("PATH", "/nonexistent")
         .output()
@@ -108,7 +108,7 @@ fn state_that_cannot_be_written_is_named() {
     let state = tempfile::tempdir().unwrap();
     let file = state.path().join("file");
     fs::write(&file, "").unwrap();
-    let output = run(&file, &["bootstrap"]);
+    let output = run(&file, &["bootstrap", "--engine", "host"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
@@ -122,7 +122,7 @@ fn a_bootstrap_beside_another_is_refused() {
     let state = tempfile::tempdir().unwrap();
     let lab = lab::Lab::at(state.path(), "default");
     let _held = lab.lock_for_change().unwrap();
-    let output = run(state.path(), &["bootstrap"]);
+    let output = run(state.path(), &["bootstrap", "--engine", "host"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
         said.contains("another command is changing the lab"),
