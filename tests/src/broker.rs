@@ -62,7 +62,7 @@ impl Broker {
             program,
             ports,
             folder,
-            http: reqwest::Client::new(),
+            http: crate::http::client(),
         };
         broker.ready().await;
         Some(broker)

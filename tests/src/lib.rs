@@ -7,6 +7,7 @@ pub mod config;
 pub mod dashboards;
 pub mod group;
 pub mod host_lab;
+pub mod http;
 pub mod kind_lab;
 pub mod kustomize;
 pub mod metric_list;

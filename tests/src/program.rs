@@ -38,7 +38,11 @@ pub fn start(program: &Path, arguments: &[String]) -> Group {
 /// When it does not in time, with its last answer.
 pub async fn page(url: &str) -> String {
     wait::until(url, async || {
-        let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+        let answer = crate::http::client()
+            .get(url)
+            .send()
+            .await
+            .map_err(|error| error.to_string())?;
         if answer.status().is_success() {
             return Ok(answer.text().await.expect("a body"));
         }

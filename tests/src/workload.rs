@@ -91,7 +91,7 @@ impl Workload {
             log,
             errors,
             admin: String::new(),
-            http: reqwest::Client::new(),
+            http: crate::http::client(),
         };
         workload.admin = wait::until("an admin server", async || {
             if let Some(status) = workload.group.ended() {

@@ -12,6 +12,8 @@ use terminal::{
 };
 
 fn main() -> ExitCode {
+    // Every client of this program uses the same cryptography; it is the first to say so.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     cli.color.write_global();
     let runtime = match tokio::runtime::Builder::new_multi_thread()

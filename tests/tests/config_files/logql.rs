@@ -52,7 +52,7 @@ async fn loki_understands_every_query_of_the_dashboards() {
     ))
     .await;
 
-    let client = reqwest::Client::new();
+    let client = lab_tests::http::client();
     let mut understood = 0;
     for query in queries().iter().filter(|query| query.source == "loki") {
         let answer: Value = client
