@@ -16,6 +16,31 @@ use terminal::{
     failure::{Exit, Failure},
 };
 
+/// The packages that `bootstrap` builds alone. They are built and tested in a run of their own: the dependencies of the
+/// end-to-end tests, and the TLS of `oci` and `cluster`, would give theirs other features, and it would build them again.
+const PROGRAMS: &[&str] = &[
+    "--workspace",
+    "--exclude",
+    "lab-tests",
+    "--exclude",
+    "oci",
+    "--exclude",
+    "cluster",
+];
+
+/// The others.
+const END_TO_END: &[&str] = &[
+    "--package",
+    "lab-tests",
+    "--package",
+    "oci",
+    "--package",
+    "cluster",
+];
+
+/// Builds programs only, without a word.
+const BINARIES: &[&str] = &["--bins", "--quiet"];
+
 /// What the tests run against, beside what the lab itself runs.
 const TEST_PACKAGES: [(&str, &str); 2] = [
     ("amtool", "prometheus-alertmanager"),
@@ -40,11 +65,11 @@ pub fn run(setting: &Setting, arguments: cli::Test) -> anyhow::Result<Exit> {
         install_missing(setting)?;
     }
     let skipped = tempfile()?;
-    let steps: [(&str, &[&str]); 4] = [
-        ("formatting", &["fmt", "--all", "--check"]),
+    let steps = [
+        ("formatting", vec!["fmt", "--all", "--check"]),
         (
             "lints",
-            &[
+            vec![
                 "clippy",
                 "--workspace",
                 "--all-targets",
@@ -55,40 +80,16 @@ pub fn run(setting: &Setting, arguments: cli::Test) -> anyhow::Result<Exit> {
             ],
         ),
         // The end-to-end tests run the programs that stand in the target directory.
-        (
-            "programs",
-            &[
-                "build",
-                "--workspace",
-                "--exclude",
-                "lab-tests",
-                "--exclude",
-                "oci",
-                "--exclude",
-                "cluster",
-                "--bins",
-                "--quiet",
-            ],
-        ),
+        ("programs", [&["build"], PROGRAMS, BINARIES].concat()),
         (
             "cluster engine",
-            &[
-                "build",
-                "--package",
-                "lab-tests",
-                "--package",
-                "oci",
-                "--package",
-                "cluster",
-                "--bins",
-                "--quiet",
-            ],
+            [&["build"], END_TO_END, BINARIES].concat(),
         ),
     ];
     let mut counts = Counts::default();
     for (name, arguments) in steps {
         eprintln!("test: {name}");
-        if cargo(setting, arguments)
+        if cargo(setting, &arguments)
             .status()
             .context("cannot run cargo")?
             .success()
@@ -99,28 +100,7 @@ pub fn run(setting: &Setting, arguments: cli::Test) -> anyhow::Result<Exit> {
             counts.failed += 1;
         }
     }
-    // In two runs: the dependencies of the end-to-end tests, and the TLS of `oci` and `cluster`, would give the programs'
-    // other features, and `bootstrap`, which builds the programs alone, would build them again.
-    let runs: [&[&str]; 2] = [
-        &[
-            "--workspace",
-            "--exclude",
-            "lab-tests",
-            "--exclude",
-            "oci",
-            "--exclude",
-            "cluster",
-        ],
-        &[
-            "--package",
-            "lab-tests",
-            "--package",
-            "oci",
-            "--package",
-            "cluster",
-        ],
-    ];
-    for selection in runs {
+    for selection in [PROGRAMS, END_TO_END] {
         eprintln!("test: cargo test {}", selection.join(" "));
         let tests = cargo_test(setting, selection, &skipped)?;
         counts.passed += tests.passed;

@@ -8,9 +8,11 @@ use k8s_openapi::api::{
     core::v1::Pod,
 };
 use kube::{
-    Api, ResourceExt as _,
+    Api, Resource, ResourceExt as _,
     api::{DeleteParams, ListParams},
+    core::NamespaceResourceScope,
 };
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
 use crate::{ClusterError, Kube, diagnosis};
@@ -38,68 +40,64 @@ pub(crate) async fn workload(
     component: Component,
 ) -> Result<Option<Workload>, ClusterError> {
     let name = component.name();
+    match component.kind() {
+        WorkloadKind::Upstream => read(kube, component, ARGOCD_SERVER, deployment).await,
+        WorkloadKind::Deployment => read(kube, component, name, deployment).await,
+        WorkloadKind::StatefulSet => read(kube, component, name, stateful_set).await,
+        WorkloadKind::DaemonSet => read(kube, component, name, daemon_set).await,
+    }
+}
+
+/// Reads a workload; `pods` tells how many of its pods are wanted and how many are ready.
+async fn read<K>(
+    kube: &Kube,
+    component: Component,
+    name: &str,
+    pods: fn(&K) -> (i32, i32),
+) -> Result<Option<Workload>, ClusterError>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    let api: Api<K> = kube.beside(component);
     let action = format!("read the workload of {component}");
-    let version = |object: &dyn Fn(&str) -> Option<String>| object("app.kubernetes.io/version");
-    let found = match component.kind() {
-        WorkloadKind::Deployment | WorkloadKind::Upstream => {
-            let name = match component.kind() {
-                WorkloadKind::Upstream => ARGOCD_SERVER,
-                _ => name,
-            };
-            let api: Api<Deployment> = kube.beside(component);
-            let found = api
-                .get_opt(name)
-                .await
-                .map_err(ClusterError::kubernetes(action))?;
-            found.map(|object| {
-                let status = object.status.clone().unwrap_or_default();
-                Workload {
-                    wanted: object
-                        .spec
-                        .as_ref()
-                        .and_then(|spec| spec.replicas)
-                        .unwrap_or(1),
-                    ready: status.ready_replicas.unwrap_or_default(),
-                    version: version(&|label| object.labels().get(label).cloned()),
-                }
-            })
+    let found = api
+        .get_opt(name)
+        .await
+        .map_err(ClusterError::kubernetes(action))?;
+    Ok(found.map(|object| {
+        let (wanted, ready) = pods(&object);
+        Workload {
+            wanted,
+            ready,
+            version: object.labels().get("app.kubernetes.io/version").cloned(),
         }
-        WorkloadKind::StatefulSet => {
-            let api: Api<StatefulSet> = kube.beside(component);
-            let found = api
-                .get_opt(name)
-                .await
-                .map_err(ClusterError::kubernetes(action))?;
-            found.map(|object| {
-                let status = object.status.clone().unwrap_or_default();
-                Workload {
-                    wanted: object
-                        .spec
-                        .as_ref()
-                        .and_then(|spec| spec.replicas)
-                        .unwrap_or(1),
-                    ready: status.ready_replicas.unwrap_or_default(),
-                    version: version(&|label| object.labels().get(label).cloned()),
-                }
-            })
-        }
-        WorkloadKind::DaemonSet => {
-            let api: Api<DaemonSet> = kube.beside(component);
-            let found = api
-                .get_opt(name)
-                .await
-                .map_err(ClusterError::kubernetes(action))?;
-            found.map(|object| {
-                let status = object.status.clone().unwrap_or_default();
-                Workload {
-                    wanted: status.desired_number_scheduled,
-                    ready: status.number_ready,
-                    version: version(&|label| object.labels().get(label).cloned()),
-                }
-            })
-        }
-    };
-    Ok(found)
+    }))
+}
+
+fn deployment(object: &Deployment) -> (i32, i32) {
+    let wanted = object.spec.as_ref().and_then(|spec| spec.replicas);
+    let ready = object
+        .status
+        .as_ref()
+        .and_then(|status| status.ready_replicas);
+    (wanted.unwrap_or(1), ready.unwrap_or_default())
+}
+
+fn stateful_set(object: &StatefulSet) -> (i32, i32) {
+    let wanted = object.spec.as_ref().and_then(|spec| spec.replicas);
+    let ready = object
+        .status
+        .as_ref()
+        .and_then(|status| status.ready_replicas);
+    (wanted.unwrap_or(1), ready.unwrap_or_default())
+}
+
+fn daemon_set(object: &DaemonSet) -> (i32, i32) {
+    let status = object.status.clone().unwrap_or_default();
+    (status.desired_number_scheduled, status.number_ready)
 }
 
 /// The labels of a component's pods.
