@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use lab_tests::{registry::Registry as Server, require};
 use oci::{
-    Artifact, Digest, Layout, OciError, Reference, Registry, Settings, image,
+    Artifact, Digest, ImageSource as _, Layout, OciError, Reference, Registry, Settings, image,
     manifest::{Descriptor, INDEX, Index, Manifest, Platform},
 };
 use tempfile::TempDir;

@@ -2,14 +2,15 @@
 
 use std::{
     fs::{self, File},
+    io::Read as _,
     os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use crate::{
-    Digest, OciError,
+    Digest, ImageSource, Layout, OciError,
     archive::{ArchiveWriter, unpack::unpack},
-    manifest::{Descriptor, EMPTY, LAYER_GZIP, MANIFEST, Manifest, to_json},
+    manifest::{Descriptor, EMPTY, LAYER_GZIP, MANIFEST, Manifest, parse, to_json},
 };
 
 /// The type of the lab's manifests as an artifact. Argo CD looks at the layer's media type only.
@@ -87,13 +88,64 @@ impl Artifact {
         })
     }
 
+    /// The artifact that a layout or bundle has.
+    ///
+    /// # Errors
+    /// As [`ImageSource::read`]; [`OciError::Malformed`] for an image, an index and a layer larger than 64 MiB.
+    pub fn of(source: &dyn ImageSource, image: &Descriptor) -> Result<Self, OciError> {
+        let manifest = source.read(image)?;
+        let layer = Self::layer_of(&format!("{} of {}", image.digest, source.what()), &manifest)?;
+        let mut bytes = Vec::new();
+        source
+            .reader(&layer)?
+            .read_to_end(&mut bytes)
+            .map_err(|error| OciError::content(&source.what(), error))?;
+        Ok(Self::checked(manifest, bytes, layer.digest))
+    }
+
+    /// The one layer that the manifest of an artifact names.
+    pub(crate) fn layer_of(what: &str, manifest: &[u8]) -> Result<Descriptor, OciError> {
+        let manifest: Manifest = parse(what, manifest)?;
+        match &manifest.layers[..] {
+            [layer] if layer.media_type != LAYER_GZIP => Err(OciError::malformed(
+                what,
+                format!(
+                    "its layer is of type {}, not {LAYER_GZIP}",
+                    layer.media_type
+                ),
+            )),
+            [layer] if layer.size > MAX_LAYER_BYTES => Err(OciError::malformed(
+                what,
+                format!(
+                    "its layer has {} bytes, more than {MAX_LAYER_BYTES}",
+                    layer.size
+                ),
+            )),
+            [layer] => Ok(layer.clone()),
+            layers => Err(OciError::malformed(
+                what,
+                format!("it has {} layers, expected one", layers.len()),
+            )),
+        }
+    }
+
     /// Of a manifest and a layer that were checked against each other.
-    pub(crate) fn pulled(manifest: Vec<u8>, layer: Vec<u8>, layer_digest: Digest) -> Self {
+    pub(crate) fn checked(manifest: Vec<u8>, layer: Vec<u8>, layer_digest: Digest) -> Self {
         Self {
             manifest,
             layer,
             layer_digest,
         }
+    }
+
+    /// Adds it to a layout, without listing it.
+    ///
+    /// # Errors
+    /// [`OciError::File`].
+    pub fn add_to(&self, layout: &Layout) -> Result<Descriptor, OciError> {
+        layout.add(EMPTY, EMPTY_CONFIG)?;
+        layout.add(LAYER_GZIP, &self.layer)?;
+        layout.add(MANIFEST, &self.manifest)
     }
 
     /// Unpacks the layer into `to`, which is made and must be empty.
@@ -192,7 +244,6 @@ mod tests {
     };
 
     use super::*;
-    use crate::manifest::parse;
 
     const FILES: [(&str, &str); 5] = [
         ("kustomization.yaml", "resources: []\n"),

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tar::{Archive, EntryType};
 
 use crate::{
-    Layout, NamedImage, OciError, Reference,
+    ImageSource as _, Layout, NamedImage, OciError, Reference,
     manifest::{
         CONFIG, Descriptor, Index, LAYER, MANIFEST, MAX_MANIFEST_BYTES, Manifest, REF_NAME, parse,
         to_json,

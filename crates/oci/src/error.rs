@@ -59,13 +59,13 @@ pub enum OciError {
         /// The digest of what came.
         found: Digest,
     },
-    /// A layout has no image of this name.
-    #[error("there is no image `{name}` in {}", path.display())]
+    /// A layout or bundle has no image of this name.
+    #[error("there is no image `{name}` in {place}")]
     NoImage {
         /// The name asked for.
         name: String,
-        /// The layout.
-        path: PathBuf,
+        /// The layout or bundle.
+        place: String,
         /// The names that it has.
         known: Vec<String>,
     },
@@ -186,6 +186,18 @@ impl OciError {
         Self::Malformed {
             what: what.into(),
             reason: reason.to_string(),
+        }
+    }
+
+    /// Of a content that could not be read on; an error of this crate that came through a reader stays what it was.
+    pub(crate) fn content(what: &str, error: io::Error) -> Self {
+        match error.downcast() {
+            Ok(error) => error,
+            Err(source) => Self::File {
+                action: "read",
+                path: what.into(),
+                source,
+            },
         }
     }
 

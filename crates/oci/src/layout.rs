@@ -10,15 +10,16 @@ use std::{
 
 use serde::Deserialize;
 
-pub use blob::{BlobReader, BlobWriter};
+pub use blob::BlobWriter;
+pub(crate) use blob::sync_directory;
 
 use crate::{
-    Digest, OciError,
-    manifest::{Descriptor, Index, MAX_MANIFEST_BYTES, Manifest, REF_NAME, parse, to_json},
+    BlobReader, Digest, ImageSource, NamedImage, OciError,
+    manifest::{Descriptor, Index, REF_NAME, parse, to_json},
 };
 
 /// The only version of the format (OCI image specification, "Image Layout").
-const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+pub(crate) const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// A directory with the files `oci-layout` and `index.json` and the blobs below `blobs/sha256/`.
 ///
@@ -26,15 +27,6 @@ const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
-}
-
-/// An image in a layout.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedImage {
-    /// Its annotation `org.opencontainers.image.ref.name`.
-    pub name: Option<String>,
-    /// Its manifest or index.
-    pub descriptor: Descriptor,
 }
 
 impl Layout {
@@ -92,39 +84,6 @@ impl Layout {
         &self.root
     }
 
-    /// Its images, in the order of the list.
-    ///
-    /// # Errors
-    /// [`OciError::File`]; [`OciError::Malformed`].
-    pub fn images(&self) -> Result<Vec<NamedImage>, OciError> {
-        let images = self.read_list()?.manifests.into_iter();
-        Ok(images
-            .map(|descriptor| NamedImage {
-                name: descriptor.annotations.get(REF_NAME).cloned(),
-                descriptor,
-            })
-            .collect())
-    }
-
-    /// The image of this name.
-    ///
-    /// # Errors
-    /// [`OciError::NoImage`], with the names that there are; otherwise as [`Layout::images`].
-    pub fn image(&self, name: &str) -> Result<Descriptor, OciError> {
-        let images = self.images()?;
-        if let Some(image) = images
-            .iter()
-            .find(|image| image.name.as_deref() == Some(name))
-        {
-            return Ok(image.descriptor.clone());
-        }
-        Err(OciError::NoImage {
-            name: name.to_owned(),
-            path: self.root.clone(),
-            known: images.into_iter().filter_map(|image| image.name).collect(),
-        })
-    }
-
     /// Lists an image under a name, in place of the one that had it.
     ///
     /// # Errors
@@ -145,49 +104,6 @@ impl Layout {
         self.write_list(&list)
     }
 
-    /// Whether the blob is there with its size. Its content is checked when it is read.
-    pub fn has(&self, descriptor: &Descriptor) -> bool {
-        self.blob(&descriptor.digest)
-            .metadata()
-            .is_ok_and(|found| found.is_file() && found.len() == descriptor.size)
-    }
-
-    /// A small blob, checked: a manifest, an index or a configuration.
-    ///
-    /// # Errors
-    /// [`OciError::Malformed`] where it is larger than 4 MiB or has another size; [`OciError::Mismatch`];
-    /// [`OciError::File`].
-    pub fn read(&self, descriptor: &Descriptor) -> Result<Vec<u8>, OciError> {
-        if descriptor.size > MAX_MANIFEST_BYTES {
-            return Err(OciError::malformed(
-                self.blob(&descriptor.digest).display().to_string(),
-                format!(
-                    "it has {} bytes, more than the {MAX_MANIFEST_BYTES} of a manifest",
-                    descriptor.size
-                ),
-            ));
-        }
-        let mut reader = self.reader(descriptor)?;
-        let mut bytes = vec![0; usize::try_from(descriptor.size).unwrap_or(usize::MAX)];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            filled += reader.next(&mut bytes[filled..])?;
-        }
-        Ok(bytes)
-    }
-
-    /// A blob as a stream that is checked on the way.
-    ///
-    /// # Errors
-    /// [`OciError::Malformed`] where it has another size; [`OciError::File`].
-    pub fn reader(&self, descriptor: &Descriptor) -> Result<BlobReader, OciError> {
-        BlobReader::open(
-            self.blob(&descriptor.digest),
-            descriptor.digest,
-            descriptor.size,
-        )
-    }
-
     /// A blob to be written, going on where an earlier writer stopped; `None` where it is there.
     ///
     /// # Errors
@@ -199,6 +115,15 @@ impl Layout {
             fs::remove_file(&path).map_err(OciError::file("remove", &path))?;
         }
         BlobWriter::known(&self.root, self.blobs(), descriptor.digest, descriptor.size)
+    }
+
+    /// Removes a blob that was found damaged, so that it is fetched anew.
+    ///
+    /// # Errors
+    /// [`OciError::File`].
+    pub fn remove(&self, digest: &Digest) -> Result<(), OciError> {
+        let path = self.blob(digest);
+        fs::remove_file(&path).map_err(OciError::file("remove", &path))
     }
 
     /// A blob to be written whose digest is not known before.
@@ -226,29 +151,10 @@ impl Layout {
     /// The first blob that is missing or another one.
     pub fn verify(&self) -> Result<(), OciError> {
         for image in self.images()? {
-            self.verify_image(&image.descriptor)?;
-        }
-        Ok(())
-    }
-
-    fn verify_image(&self, descriptor: &Descriptor) -> Result<(), OciError> {
-        let what = self.blob(&descriptor.digest).display().to_string();
-        let bytes = self.read(descriptor)?;
-        if descriptor.is_index() {
-            let index: Index = parse(&what, &bytes)?;
-            // Of an index only the platforms that were asked for are kept.
-            let kept = index.manifests.iter().filter(|entry| self.has(entry));
-            let mut kept = kept.peekable();
-            if kept.peek().is_none() {
-                return Err(OciError::malformed(what, "none of its manifests is there"));
+            let parts = self.parts(&image.descriptor)?;
+            for blob in parts.unique_blobs() {
+                self.reader(blob)?.check()?;
             }
-            return kept.try_for_each(|entry| self.verify_image(entry));
-        }
-        let manifest: Manifest = parse(&what, &bytes)?;
-        for blob in manifest.layers.iter().chain([&manifest.config]) {
-            let mut reader = self.reader(blob)?;
-            let mut buffer = vec![0; 64 << 10];
-            while reader.next(&mut buffer)? > 0 {}
         }
         Ok(())
     }
@@ -289,7 +195,41 @@ impl Layout {
             fs::rename(&unfinished, path)
         };
         write().map_err(OciError::file("write", path))?;
-        blob::sync_directory(&self.root)
+        sync_directory(&self.root)
+    }
+}
+
+impl ImageSource for Layout {
+    fn what(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn images(&self) -> Result<Vec<NamedImage>, OciError> {
+        let images = self.read_list()?.manifests.into_iter();
+        Ok(images.map(NamedImage::from).collect())
+    }
+
+    fn has(&self, descriptor: &Descriptor) -> bool {
+        self.blob(&descriptor.digest)
+            .metadata()
+            .is_ok_and(|found| found.is_file() && found.len() == descriptor.size)
+    }
+
+    fn reader(&self, descriptor: &Descriptor) -> Result<BlobReader, OciError> {
+        let path = self.blob(&descriptor.digest);
+        let file = fs::File::open(&path).map_err(OciError::file("read", &path))?;
+        let found = file
+            .metadata()
+            .map_err(OciError::file("read", &path))?
+            .len();
+        let what = path.display().to_string();
+        if found != descriptor.size {
+            return Err(OciError::malformed(
+                what,
+                format!("it has {found} bytes, expected {}", descriptor.size),
+            ));
+        }
+        Ok(BlobReader::new(what, file, descriptor))
     }
 }
 

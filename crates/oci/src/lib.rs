@@ -9,6 +9,7 @@
 
 mod archive;
 mod artifact;
+mod bundle;
 mod credentials;
 mod digest;
 pub mod docker_archive;
@@ -16,14 +17,19 @@ mod error;
 pub mod image;
 mod layout;
 pub mod manifest;
+mod meter;
 mod reference;
 mod registry;
+mod source;
 mod static_build;
 
 pub use artifact::{ARTIFACT_TYPE, Artifact};
+pub use bundle::{Bundle, LocalImage, Recipe as BundleRecipe};
 pub use digest::{Digest, Hasher};
 pub use error::OciError;
-pub use layout::{BlobReader, BlobWriter, Layout, NamedImage};
+pub use layout::{BlobWriter, Layout};
+pub use meter::Meter;
 pub use reference::Reference;
 pub use registry::{Moved, Registry, Settings};
+pub use source::{BlobReader, ImageSource, NamedImage, Parts};
 pub use static_build::StaticBuild;

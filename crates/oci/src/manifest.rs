@@ -155,6 +155,11 @@ impl Manifest {
             annotations: BTreeMap::new(),
         }
     }
+
+    /// The layers and the configuration, in this order.
+    pub fn into_blobs(self) -> impl Iterator<Item = Descriptor> {
+        self.layers.into_iter().chain([self.config])
+    }
 }
 
 /// A list of manifests by platform, and the `index.json` of a layout.

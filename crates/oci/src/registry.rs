@@ -22,9 +22,27 @@ use std::{
 };
 
 use client::Clients;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+pub(crate) use pull::blocking;
 use session::{Authorization, Session};
 
 use crate::{Digest, OciError, Reference};
+
+/// How many blobs are on their way at once: enough to fill a line while one of them waits for an answer or for the disk.
+pub(crate) const PARALLEL: usize = 4;
+
+/// How many manifests are asked for beside each other: small answers, which take their time on the way.
+pub(crate) const QUESTIONS: usize = 8;
+
+/// Runs up to `most` of these at once. The results are in their order; with the first error the others end.
+pub(crate) async fn side_by_side<T>(
+    futures: impl IntoIterator<Item = impl Future<Output = Result<T, OciError>>>,
+    most: usize,
+) -> Result<Vec<T>, OciError> {
+    // In a list: the compiler does not see that a stream of what a closure makes is `Send`.
+    let futures: Vec<_> = futures.into_iter().collect();
+    stream::iter(futures).buffered(most).try_collect().await
+}
 
 /// How registries are reached.
 #[derive(Clone, Debug, Default)]

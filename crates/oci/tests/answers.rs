@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oci::{Digest, Layout, OciError, Reference, Registry, Settings, manifest::Platform};
+use oci::{
+    Digest, ImageSource as _, Layout, OciError, Reference, Registry, Settings, manifest::Platform,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,

@@ -8,7 +8,7 @@ use kube::{
     ResourceExt as _,
     api::{Patch, PatchParams},
 };
-use oci::Layout;
+use oci::{ImageSource as _, Layout};
 use terminal::cli::ClusterArguments;
 
 use super::steps::{Did, Steps};

@@ -1,6 +1,7 @@
 //! `images`: what the lab runs, and its own two.
 
 use anstream::{eprintln, print, println};
+use oci::ImageSource as _;
 use terminal::{Setting, cli, failure::Exit, table::Rows};
 
 use crate::{Changes, Staged, argocd, images};

@@ -7,6 +7,7 @@ use flate2::read::GzDecoder;
 use tar::Archive;
 
 use super::*;
+use crate::ImageSource as _;
 use crate::manifest::parse;
 
 /// The headers of an ELF program for this machine, with one program header of this kind.

@@ -1,4 +1,4 @@
-//! Blobs of a layout: written to an unfinished file first, checked as they are read.
+//! Blobs of a layout on their way into it: written to an unfinished file first.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -217,91 +217,8 @@ fn is_renamed(file: &File, path: &Path) -> bool {
 }
 
 /// Makes a rename in `directory` outlast a power cut.
-pub(super) fn sync_directory(directory: &Path) -> Result<(), OciError> {
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), OciError> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(OciError::file("write", directory))
-}
-
-/// Reads a blob and gives an error instead of its end where it is not the one that its descriptor names.
-#[derive(Debug)]
-pub struct BlobReader {
-    path: PathBuf,
-    file: File,
-    hasher: Hasher,
-    expected: Digest,
-    size: u64,
-    left: u64,
-}
-
-impl BlobReader {
-    pub(super) fn open(path: PathBuf, expected: Digest, size: u64) -> Result<Self, OciError> {
-        let file = File::open(&path).map_err(OciError::file("read", &path))?;
-        let found = file
-            .metadata()
-            .map_err(OciError::file("read", &path))?
-            .len();
-        if found != size {
-            return Err(OciError::malformed(
-                path.display().to_string(),
-                format!("it has {found} bytes, expected {size}"),
-            ));
-        }
-        Ok(Self {
-            path,
-            file,
-            hasher: Hasher::default(),
-            expected,
-            size,
-            left: size,
-        })
-    }
-
-    /// The blob's size in bytes.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// The next piece of up to `buffer.len()` bytes; 0 at the end of a blob that is the right one.
-    ///
-    /// # Errors
-    /// [`OciError::Mismatch`] in place of the last piece of a wrong one; [`OciError::Malformed`] if the file was cut
-    /// short meanwhile; [`OciError::File`].
-    pub fn next(&mut self, buffer: &mut [u8]) -> Result<usize, OciError> {
-        if self.left == 0 {
-            return Ok(0);
-        }
-        let most = buffer
-            .len()
-            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let read = self
-            .file
-            .read(&mut buffer[..most])
-            .map_err(OciError::file("read", &self.path))?;
-        if read == 0 {
-            return Err(OciError::malformed(
-                self.path.display().to_string(),
-                "it was cut short while it was read",
-            ));
-        }
-        self.hasher.update(&buffer[..read]);
-        self.left -= read as u64;
-        if self.left == 0 {
-            let found = std::mem::take(&mut self.hasher).finish();
-            if found != self.expected {
-                return Err(OciError::Mismatch {
-                    what: self.path.display().to_string(),
-                    expected: self.expected,
-                    found,
-                });
-            }
-        }
-        Ok(read)
-    }
-}
-
-impl Read for BlobReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.next(buffer).map_err(io::Error::other)
-    }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::manifest::{CONFIG, LAYER, MANIFEST};
+use crate::manifest::{CONFIG, LAYER, MANIFEST, Manifest};
 
 fn layout() -> (tempfile::TempDir, Layout) {
     let directory = tempfile::tempdir().unwrap();

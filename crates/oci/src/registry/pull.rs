@@ -1,19 +1,12 @@
-//! Pulling: each blob as a stream into its file, going on where an earlier pull stopped.
+//! Pulling: several blobs beside each other, each as a stream into its file, going on where an earlier pull stopped.
 
-use std::io;
+use oci_client::RegistryOperation;
+use reqwest::{Method, StatusCode, header};
 
-use futures_util::StreamExt as _;
-use oci_client::{RegistryOperation, client::BlobResponse};
-
-use super::{
-    Moved, Registry,
-    failure::{Fault, stream},
-    session::{Session, Tries},
-};
+use super::{Moved, PARALLEL, Registry, failure::broken, session::Session, side_by_side};
 use crate::{
-    Artifact, BlobWriter, Digest, Layout, OciError, Reference,
-    artifact::MAX_LAYER_BYTES,
-    manifest::{Descriptor, Index, LAYER_GZIP, Manifest, Platform, parse},
+    Artifact, BlobWriter, Digest, Layout, Meter, OciError, Parts, Reference,
+    manifest::{Descriptor, Index, Manifest, Platform, parse},
 };
 
 /// How often a blob that broke off is asked for again from there, if something came.
@@ -29,30 +22,9 @@ impl Registry {
         let session = self.session(reference).await?;
         let (content, _) = session.get_manifest(&reference.at()).await?;
         let what = session.manifest_name(&reference.at());
-        let manifest: Manifest = parse(&what, &content)?;
-        let layer = match &manifest.layers[..] {
-            [layer] if layer.media_type == LAYER_GZIP => layer,
-            layers => {
-                return Err(OciError::malformed(
-                    what,
-                    format!(
-                        "it has {} layers, expected one of type {LAYER_GZIP}",
-                        layers.len()
-                    ),
-                ));
-            }
-        };
-        if layer.size > MAX_LAYER_BYTES {
-            return Err(OciError::malformed(
-                what,
-                format!(
-                    "its layer has {} bytes, more than {MAX_LAYER_BYTES}",
-                    layer.size
-                ),
-            ));
-        }
+        let layer = Artifact::layer_of(&what, &content)?;
         let mut bytes = Vec::new();
-        session.pull(layer, &mut bytes).await?;
+        session.pull(&layer, &mut bytes, &Meter::default()).await?;
         let found = Digest::of(&bytes);
         if found != layer.digest {
             return Err(OciError::Mismatch {
@@ -61,7 +33,7 @@ impl Registry {
                 found,
             });
         }
-        Ok(Artifact::pulled(content, bytes, found))
+        Ok(Artifact::checked(content, bytes, found))
     }
 
     /// Pulls an image into a layout and lists it there under the reference. Of an index the platform's image comes, or
@@ -76,29 +48,105 @@ impl Registry {
         layout: &Layout,
         platform: Option<&Platform>,
     ) -> Result<Moved, OciError> {
+        let parts = self.parts(reference, platform).await?;
+        let meter = Meter::default();
+        let fetches = parts
+            .unique_blobs()
+            .map(|blob| self.fetch(reference, blob, layout, &meter));
+        let fetched = side_by_side(fetches, PARALLEL).await?;
+        let mut image = None;
+        for (manifest, content) in &parts.manifests {
+            layout.add(&manifest.media_type, content)?;
+            image = Some(manifest.clone());
+        }
+        let image = image
+            .ok_or_else(|| OciError::malformed(reference.to_string(), "it has no manifest"))?;
+        let moved = Moved {
+            digest: image.digest,
+            blobs: fetched.iter().flatten().count(),
+            bytes: fetched.iter().flatten().sum(),
+        };
+        // Last: what is listed is whole.
+        layout.set_image(&reference.to_string(), image)?;
+        Ok(moved)
+    }
+
+    /// What an image consists of: its manifests, pulled, and the descriptors of its blobs.
+    pub(crate) async fn parts(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+    ) -> Result<Parts, OciError> {
         let session = self.session(reference).await?;
         let at = reference.at();
         let (content, media_type) = session.get_manifest(&at).await?;
         let image = Descriptor::of(&media_type, &content);
-        let mut moved = Moved {
-            digest: image.digest,
-            blobs: 0,
-            bytes: 0,
+        let mut parts = Parts {
+            manifests: Vec::new(),
+            blobs: Vec::new(),
+            is_whole: true,
         };
         if image.is_index() {
             let index: Index = parse(&session.manifest_name(&at), &content)?;
-            for entry in choose(reference, index, platform)? {
-                let (content, media_type) = session.get_manifest(&entry.digest.to_string()).await?;
-                session.layers(&content, layout, &mut moved).await?;
-                layout.add(&media_type, &content)?;
+            let listed = index.manifests.len();
+            let chosen = choose(reference, index, platform)?;
+            parts.is_whole = chosen.len() == listed;
+            for entry in chosen {
+                let (content, _) = session.get_manifest(&entry.digest.to_string()).await?;
+                if entry.size != content.len() as u64 {
+                    return Err(OciError::malformed(
+                        session.manifest_name(&entry.digest.to_string()),
+                        format!(
+                            "it has {} bytes, its index says {}",
+                            content.len(),
+                            entry.size
+                        ),
+                    ));
+                }
+                let manifest: Manifest = parse(&entry.digest.to_string(), &content)?;
+                parts.blobs.extend(manifest.into_blobs());
+                parts.manifests.push((entry, content));
             }
         } else {
-            session.layers(&content, layout, &mut moved).await?;
+            let manifest: Manifest = parse(&session.manifest_name(&at), &content)?;
+            parts.blobs.extend(manifest.into_blobs());
         }
-        layout.add(&media_type, &content)?;
-        // Last: what is listed is whole.
-        layout.set_image(&reference.to_string(), image)?;
-        Ok(moved)
+        parts.manifests.push((image, content));
+        Ok(parts)
+    }
+
+    /// Pulls a blob that the layout does not have. Returns how many bytes came; `None` where it was there.
+    pub(crate) async fn fetch(
+        &self,
+        reference: &Reference,
+        blob: &Descriptor,
+        layout: &Layout,
+        meter: &Meter,
+    ) -> Result<Option<u64>, OciError> {
+        meter.expect(blob.size);
+        // Reads what an earlier pull left.
+        let writer = blocking({
+            let (layout, blob) = (layout.clone(), blob.clone());
+            move || layout.writer(&blob)
+        });
+        let Some(mut writer) = writer.await? else {
+            meter.add(blob.size);
+            return Ok(None);
+        };
+        let before = writer.written();
+        meter.add(before);
+        let session = self.session(reference).await?;
+        if let Err(error) = session.pull(blob, &mut writer, meter).await {
+            // What broke off is gone on with; what is wrong is not.
+            if let OciError::Mismatch { .. } | OciError::Malformed { .. } = error {
+                writer.discard()?;
+            }
+            return Err(error);
+        }
+        let what = session.blob_name(blob.digest);
+        // Waits for the disk.
+        blocking(move || writer.finish(&what)).await?;
+        Ok(Some(blob.size - before.min(blob.size)))
     }
 }
 
@@ -171,47 +219,17 @@ impl Sink for BlobWriter {
 }
 
 impl Session<'_> {
-    /// Pulls the blobs of a manifest that the layout does not have.
-    async fn layers(
-        &self,
-        manifest: &[u8],
-        layout: &Layout,
-        moved: &mut Moved,
-    ) -> Result<(), OciError> {
-        let what = format!("the manifest {}", Digest::of(manifest));
-        let manifest: Manifest = parse(&what, manifest)?;
-        for blob in manifest.layers.iter().chain([&manifest.config]) {
-            // Reads what an earlier pull left.
-            let writer = blocking({
-                let (layout, blob) = (layout.clone(), blob.clone());
-                move || layout.writer(&blob)
-            });
-            let Some(mut writer) = writer.await? else {
-                continue;
-            };
-            let before = writer.written();
-            if let Err(error) = self.pull(blob, &mut writer).await {
-                // What broke off is gone on with; what is wrong is not.
-                if let OciError::Mismatch { .. } | OciError::Malformed { .. } = error {
-                    writer.discard()?;
-                }
-                return Err(error);
-            }
-            let what = self.blob_name(blob.digest);
-            // Waits for the disk.
-            blocking(move || writer.finish(&what)).await?;
-            moved.blobs += 1;
-            moved.bytes += blob.size - before.min(blob.size);
-        }
-        Ok(())
-    }
-
     /// Streams the rest of a blob into the sink, which is left as far as it came.
-    async fn pull(&self, blob: &Descriptor, sink: &mut (impl Sink + Send)) -> Result<(), OciError> {
+    async fn pull(
+        &self,
+        blob: &Descriptor,
+        sink: &mut (impl Sink + Send),
+        meter: &Meter,
+    ) -> Result<(), OciError> {
         let mut resumes = 0;
         while sink.written() < blob.size {
             let before = sink.written();
-            match self.pull_once(blob, sink).await {
+            match self.pull_once(blob, sink, meter).await {
                 Ok(()) => return Ok(()),
                 Err(OciError::Unreachable { .. })
                     if resumes < RESUMES && sink.written() > before =>
@@ -228,42 +246,26 @@ impl Session<'_> {
         &self,
         blob: &Descriptor,
         sink: &mut (impl Sink + Send),
+        meter: &Meter,
     ) -> Result<(), OciError> {
-        let registry = self.reference.registry();
-        let (what, digest) = (self.blob_name(blob.digest), blob.digest.to_string());
+        let what = self.blob_name(blob.digest);
         let from = sink.written();
-        let library = &self.client.library;
-        let mut tries = Tries::start();
-        let answer = loop {
-            let answer = match from {
-                0 => library
-                    .pull_blob_stream(&self.repository, digest.as_str())
-                    .await
-                    .map(BlobResponse::Full),
-                from => {
-                    library
-                        .pull_blob_stream_partial(&self.repository, digest.as_str(), from, None)
-                        .await
-                }
-            };
-            match answer {
-                Ok(answer) => break answer,
-                Err(error) => {
-                    let fault = Fault::library(registry, &what, error);
-                    self.again(&mut tries, &what, RegistryOperation::Pull, fault)
-                        .await?;
-                }
+        let request = || {
+            let request = self.blob_request(Method::GET, &blob.digest);
+            match from {
+                0 => request,
+                from => request.header(header::RANGE, format!("bytes={from}-")),
             }
         };
-        let mut pieces = match answer {
-            BlobResponse::Partial(pieces) => pieces,
-            BlobResponse::Full(pieces) => {
-                sink.restart()?;
-                pieces
-            }
-        };
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|error: io::Error| stream(registry, &what, error))?;
+        let mut response = self.send(&what, RegistryOperation::Pull, request).await?;
+        if from > 0 && response.status() != StatusCode::PARTIAL_CONTENT {
+            sink.restart()?;
+        }
+        while let Some(piece) = response
+            .chunk()
+            .await
+            .map_err(|error| broken(self.reference.registry(), error.without_url()))?
+        {
             if sink.written() + piece.len() as u64 > blob.size {
                 return Err(OciError::malformed(
                     what,
@@ -271,13 +273,14 @@ impl Session<'_> {
                 ));
             }
             sink.push(&piece)?;
+            meter.add(piece.len() as u64);
         }
         Ok(())
     }
 }
 
 /// Runs what waits for the disk where it keeps nobody waiting.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OciError> + Send + 'static,
 ) -> Result<T, OciError> {
     match tokio::task::spawn_blocking(work).await {

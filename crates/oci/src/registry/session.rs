@@ -221,7 +221,7 @@ impl<'a> Session<'a> {
         format!("the blob {digest} of {}", self.reference.repository())
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         what: &str,
         operation: RegistryOperation,
@@ -246,17 +246,25 @@ impl<'a> Session<'a> {
     }
 
     fn manifest_request(&self, method: Method, at: &str) -> RequestBuilder {
+        self.request(method, &format!("manifests/{at}")).header(
+            header::ACCEPT,
+            [MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_LIST].join(", "),
+        )
+    }
+
+    pub(super) fn blob_request(&self, method: Method, digest: &Digest) -> RequestBuilder {
+        self.request(method, &format!("blobs/{digest}"))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!(
-            "{}://{}/v2/{}/manifests/{at}",
+            "{}://{}/v2/{}/{path}",
             self.client.scheme,
             // Docker Hub's registry has another name than its images.
             self.repository.resolve_registry(),
             self.reference.repository(),
         );
-        self.client.http.request(method, url).header(
-            header::ACCEPT,
-            [MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_LIST].join(", "),
-        )
+        self.client.http.request(method, url)
     }
 
     /// The digest that the registry tells, which must be the one that was asked for by digest.
