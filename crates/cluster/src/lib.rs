@@ -16,6 +16,7 @@ pub mod kind;
 mod kustomize;
 mod namespaces;
 mod objects;
+pub mod pins;
 mod run;
 pub mod secrets;
 mod site;
