@@ -18,6 +18,7 @@ mod namespaces;
 mod objects;
 pub mod pins;
 mod run;
+pub mod sbom;
 pub mod secrets;
 mod site;
 mod staging;
