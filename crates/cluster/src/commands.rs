@@ -4,5 +4,6 @@ pub mod credentials;
 pub mod down;
 pub mod images;
 pub mod logs;
+pub mod pin;
 pub mod push;
 pub mod status;

@@ -78,6 +78,25 @@ pub enum ClusterError {
         #[source]
         source: std::io::Error,
     },
+    /// An image that the manifests name lacks its tag, by which its registry is asked, or its digest.
+    #[error("the image {image} has no {lacks}")]
+    Unpinned {
+        /// The image as it is named.
+        image: String,
+        /// `tag` or `digest`.
+        lacks: &'static str,
+    },
+    /// Of the files that pin images, one could not be changed.
+    #[error("{written} of {all} files could be changed")]
+    NotWritten {
+        /// How many were changed before.
+        written: usize,
+        /// How many were to be changed.
+        all: usize,
+        /// Why the next one was not.
+        #[source]
+        source: lab::LabError,
+    },
     /// Something that was waited for did not come.
     #[error("{what} after {} s: {why}", waited.as_secs())]
     GaveUp {
@@ -187,6 +206,14 @@ impl ClusterError {
             Self::Unanswered { .. } => Some(
                 "`cargo xtask bootstrap` starts a kind cluster that was stopped; of another one, see whether this machine \
                  reaches it: `kubectl --context CONTEXT version`"
+                    .to_owned(),
+            ),
+            Self::Unpinned { .. } => Some(
+                "write it as registry/repository:tag@sha256:digest: the tag for people, the digest for machines".to_owned(),
+            ),
+            Self::NotWritten { .. } => Some(
+                "make it writable, then run the same command again; an installation's manifests are changed in the checkout \
+                 that it is made from"
                     .to_owned(),
             ),
             Self::GaveUp { .. } => Some(

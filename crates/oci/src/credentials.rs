@@ -19,6 +19,23 @@ const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 /// The user's name by which a helper says that it gives an identity token.
 const IDENTITY_TOKEN: &str = "<token>";
 
+/// What a registry is logged in to with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    Password(Credentials),
+    IdentityToken(IdentityToken),
+}
+
+/// What a registry that logs people in elsewhere has given for access tokens later. It is not shown.
+#[derive(PartialEq, Eq)]
+pub(crate) struct IdentityToken(pub(crate) String);
+
+impl fmt::Debug for IdentityToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("IdentityToken(..)")
+    }
+}
+
 /// A name with its password. Neither is shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credentials {
@@ -35,15 +52,16 @@ impl fmt::Debug for Credentials {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct DockerConfig {
-    auths: BTreeMap<String, Login>,
+    auths: BTreeMap<String, Entry>,
     cred_helpers: BTreeMap<String, String>,
     creds_store: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Login {
+struct Entry {
     auth: Option<String>,
+    identitytoken: Option<String>,
 }
 
 /// What a helper answers.
@@ -59,10 +77,7 @@ struct Kept {
 ///
 /// # Errors
 /// [`OciError::Credentials`] for a file that is malformed and a helper that fails. Missing ones are no error.
-pub(crate) async fn find(
-    directory: &Path,
-    registry: &str,
-) -> Result<Option<Credentials>, OciError> {
+pub(crate) async fn find(directory: &Path, registry: &str) -> Result<Option<Login>, OciError> {
     let path = directory.join("config.json");
     let unusable = |reason: String| OciError::Credentials {
         place: path.display().to_string(),
@@ -83,20 +98,25 @@ pub(crate) async fn find(
             }
         }
     }
-    let login = keys
-        .iter()
-        .find_map(|key| config.auths.get(key)?.auth.as_ref());
-    let Some(auth) = login.filter(|auth| !auth.is_empty()) else {
+    let is_there = |text: &&String| !text.is_empty();
+    let Some(entry) = keys.iter().find_map(|key| config.auths.get(key)) else {
+        return Ok(None);
+    };
+    // Beside it `auth` has the user's name alone.
+    if let Some(token) = entry.identitytoken.as_ref().filter(is_there) {
+        return Ok(Some(Login::IdentityToken(IdentityToken(token.clone()))));
+    }
+    let Some(auth) = entry.auth.as_ref().filter(is_there) else {
         return Ok(None);
     };
     // The reason does not quote it: it is a password.
     let decoded = STANDARD.decode(auth).ok();
     let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     match decoded.as_deref().and_then(|text| text.split_once(':')) {
-        Some((user, password)) => Ok(Some(Credentials {
+        Some((user, password)) => Ok(Some(Login::Password(Credentials {
             user: user.to_owned(),
             password: password.trim_end_matches('\0').to_owned(),
-        })),
+        }))),
         None => Err(unusable(format!(
             "`auth` of {registry} is not user:password in base64"
         ))),
@@ -114,7 +134,7 @@ fn keys(registry: &str) -> Vec<String> {
 }
 
 /// Asks `docker-credential-<helper> get`: the key on its input, the answer as JSON on its output.
-async fn ask(helper: &str, key: &str) -> Result<Option<Credentials>, OciError> {
+async fn ask(helper: &str, key: &str) -> Result<Option<Login>, OciError> {
     let program = format!("docker-credential-{helper}");
     let unusable = |reason: String| OciError::Credentials {
         place: format!("`{program}`"),
@@ -155,22 +175,19 @@ async fn ask(helper: &str, key: &str) -> Result<Option<Credentials>, OciError> {
     let kept: Kept = serde_json::from_slice(&output.stdout)
         .map_err(|_| unusable("its answer is not JSON with Username and Secret".to_owned()))?;
     if kept.username == IDENTITY_TOKEN {
-        return Err(unusable(
-            "it keeps an identity token, which the registry library cannot use; log in with a password or access token"
-                .to_owned(),
-        ));
+        return Ok(Some(Login::IdentityToken(IdentityToken(kept.secret))));
     }
-    Ok(Some(Credentials {
+    Ok(Some(Login::Password(Credentials {
         user: kept.username,
         password: kept.secret,
-    }))
+    })))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    async fn found(config: &str, registry: &str) -> Result<Option<Credentials>, OciError> {
+    async fn found(config: &str, registry: &str) -> Result<Option<Login>, OciError> {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("config.json"), config).unwrap();
         find(directory.path(), registry).await
@@ -187,7 +204,9 @@ mod tests {
             ("127.0.0.1:5000", "127.0.0.1:5000"),
         ] {
             let config = format!(r#"{{"auths":{{"{key}":{{"auth":"bGFiOnNlOmNyZXQ="}}}}}}"#);
-            let credentials = found(&config, registry).await.unwrap().unwrap();
+            let Some(Login::Password(credentials)) = found(&config, registry).await.unwrap() else {
+                panic!("no password");
+            };
             assert_eq!(credentials.user, "lab");
             assert_eq!(credentials.password, "se:cret");
             assert!(!format!("{credentials:?}").contains("cret"));
@@ -200,6 +219,16 @@ mod tests {
                 .unwrap(),
             None
         );
+    }
+
+    #[tokio::test]
+    async fn an_identity_token_goes_before_the_name_beside_it() {
+        // `lab:`
+        let config = r#"{"auths":{"quay.io":{"auth":"bGFiOg==","identitytoken":"secret"}}}"#;
+        let login = found(config, "quay.io").await.unwrap();
+        let expected = Login::IdentityToken(IdentityToken("secret".to_owned()));
+        assert_eq!(login, Some(expected));
+        assert!(!format!("{login:?}").contains("secret"));
     }
 
     #[tokio::test]

@@ -3,14 +3,17 @@
 //! Docker 25 and later writes an OCI image layout as an archive, with a `manifest.json` beside it for older readers. Before,
 //! and in podman's `docker-archive`, there is the `manifest.json` alone: a list of images with the paths of their
 //! configuration and of their plain layers, where a layer that comes twice may be a symbolic link.
+//!
+//! Either may be compressed by gzip: so people keep them, and so the `dockerTools` of nixpkgs write them.
 
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, Read, Seek as _, SeekFrom},
+    io::{self, Read, Seek as _, SeekFrom, Write as _},
     path::{Component, Path, PathBuf},
 };
 
+use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use tar::{Archive, EntryType};
 
@@ -24,6 +27,9 @@ use crate::{
 
 /// Where containerd, and Docker with it, writes an image's whole name; its `ref.name` may be the tag alone.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// The first bytes of what gzip has compressed (RFC 1952, "Member header").
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// More links than this after each other are a circle.
 const MAX_LINKS: usize = 16;
@@ -52,10 +58,10 @@ struct RootFs {
 /// Layers are streamed and checked against what the image says of them.
 ///
 /// # Errors
-/// [`OciError::Malformed`] for what is no such archive, lacks a part or is compressed; [`OciError::Mismatch`] for a part
-/// that is not the one named; [`OciError::File`].
+/// [`OciError::Malformed`] for what is no such archive, lacks a part or is compressed otherwise than by gzip;
+/// [`OciError::Mismatch`] for a part that is not the one named; [`OciError::File`].
 pub fn import(archive: &Path, layout: &Layout) -> Result<Vec<NamedImage>, OciError> {
-    let mut saved = Saved::open(archive)?;
+    let mut saved = Saved::open(archive, layout)?;
     let images = if saved.has("index.json") {
         let index: Index = saved.json("index.json")?;
         let mut images = Vec::new();
@@ -113,17 +119,15 @@ struct Saved {
 }
 
 impl Saved {
-    fn open(path: &Path) -> Result<Self, OciError> {
+    fn open(path: &Path, layout: &Layout) -> Result<Self, OciError> {
         let mut file = File::open(path).map_err(OciError::file("read", path))?;
         let what = path.display().to_string();
-        let mut magic = [0; 2];
-        if file.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b] {
-            return Err(OciError::malformed(
-                what,
-                "it is compressed; decompress it with `gunzip` first",
-            ));
-        }
+        let mut magic = [0; GZIP.len()];
+        let is_compressed = file.read_exact(&mut magic).is_ok() && magic == GZIP;
         file.rewind().map_err(OciError::file("read", path))?;
+        if is_compressed {
+            file = decompressed(file, path, layout.root())?;
+        }
         let size = file.metadata().map_err(OciError::file("read", path))?.len();
         let malformed = |error: io::Error| OciError::malformed(&what, error);
         let mut members = BTreeMap::new();
@@ -294,6 +298,30 @@ impl Saved {
         }
         layout.add(MANIFEST, &to_json(&Manifest::new(config, layers))?)
     }
+}
+
+/// What gzip has compressed, in a file that has no name and goes with its handle: members are found by seeking.
+fn decompressed(file: File, path: &Path, directory: &Path) -> Result<File, OciError> {
+    let mut plain =
+        tempfile::tempfile_in(directory).map_err(OciError::file("create a file in", directory))?;
+    let mut compressed = MultiGzDecoder::new(io::BufReader::new(file));
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let read = compressed.read(&mut buffer).map_err(|error| {
+            OciError::malformed(
+                path.display().to_string(),
+                format!("its compression: {error}"),
+            )
+        })?;
+        if read == 0 {
+            break;
+        }
+        plain
+            .write_all(&buffer[..read])
+            .map_err(OciError::file("write to", directory))?;
+    }
+    plain.rewind().map_err(OciError::file("read", directory))?;
+    Ok(plain)
 }
 
 fn blob_path(blob: &Descriptor) -> PathBuf {

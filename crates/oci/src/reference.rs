@@ -52,6 +52,24 @@ impl Reference {
         }
     }
 
+    /// The same image by its tag alone, which may stand for another digest by now; `None` without a tag.
+    pub fn by_tag(&self) -> Option<Self> {
+        self.tag.as_ref()?;
+        Some(Self {
+            digest: None,
+            ..self.clone()
+        })
+    }
+
+    /// The same name with this digest.
+    #[must_use]
+    pub fn with_digest(&self, digest: Digest) -> Self {
+        Self {
+            digest: Some(digest),
+            ..self.clone()
+        }
+    }
+
     /// What a manifest is asked by: the digest, else the tag, else `latest`.
     pub fn at(&self) -> String {
         match (&self.digest, &self.tag) {
@@ -232,6 +250,17 @@ mod tests {
     use super::*;
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn a_tag_and_a_digest_are_taken_apart_and_put_together() {
+        let whole: Reference = format!("quay.io/a/b:1@{DIGEST}").parse().unwrap();
+        let by_tag = whole.by_tag().unwrap();
+        assert_eq!(by_tag.to_string(), "quay.io/a/b:1");
+        assert_eq!(by_tag.with_digest(whole.digest().unwrap()), whole);
+        let by_digest = whole.by_digest(whole.digest().unwrap());
+        assert_eq!(by_digest.to_string(), format!("quay.io/a/b@{DIGEST}"));
+        assert_eq!(by_digest.by_tag(), None);
+    }
 
     #[test]
     fn docker_s_short_names_are_written_out() {

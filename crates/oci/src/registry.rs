@@ -9,6 +9,7 @@
 
 mod client;
 mod failure;
+mod oauth;
 mod proxy;
 mod pull;
 mod push;

@@ -83,7 +83,7 @@ pub enum Command {
     Verify(Verify),
     /// Publish the manifests and move a lab on a cluster to them, or back to an earlier digest
     Push(Push),
-    /// The lab's own images
+    /// The images that the lab runs, and its own two
     #[command(subcommand)]
     Images(Images),
     /// Look at this machine: what the lab needs, what is missing, what is in the way
@@ -169,6 +169,8 @@ pub enum Images {
     List,
     /// Build the producer's and the consumer's image as an OCI layout, without a container engine
     Build(BuildImages),
+    /// Ask the registries which digest the tag of each pinned image stands for today
+    Pin(PinImages),
 }
 
 /// Arguments of `images build`.
@@ -177,6 +179,14 @@ pub struct BuildImages {
     /// Directory of the OCI layout
     #[arg(long, value_name = "DIR", default_value = "target/images")]
     pub output: PathBuf,
+}
+
+/// Arguments of `images pin`.
+#[derive(Debug, Args)]
+pub struct PinImages {
+    /// Write the digests into the manifests, if every image has one
+    #[arg(long)]
+    pub write: bool,
 }
 
 /// Arguments of `status`.

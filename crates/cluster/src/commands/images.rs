@@ -4,16 +4,19 @@ use anstream::{eprintln, print, println};
 use oci::ImageSource as _;
 use terminal::{Setting, cli, failure::Exit, table::Rows};
 
+use super::pin;
 use crate::{Changes, Staged, argocd, images};
 
 /// Runs the command.
 ///
 /// # Errors
-/// When kustomize refuses a directory, Argo CD's installation cannot be fetched, or cargo fails.
+/// When kustomize refuses a directory, Argo CD's installation cannot be fetched, cargo fails, or an image cannot be
+/// resolved.
 pub async fn run(setting: &Setting, command: cli::Images) -> anyhow::Result<Exit> {
     match command {
         cli::Images::List => list(setting).await,
         cli::Images::Build(arguments) => build(setting, arguments).await,
+        cli::Images::Pin(arguments) => pin::run(setting, arguments).await,
     }
 }
 

@@ -7,7 +7,8 @@ use reqwest::{Method, RequestBuilder, Response, header};
 
 use super::{Shared, client::Client, failure::Fault};
 use crate::{
-    Digest, OciError, Reference, credentials,
+    Digest, OciError, Reference,
+    credentials::{self, Login},
     manifest::{DOCKER_LIST, DOCKER_MANIFEST, INDEX, MANIFEST, MAX_MANIFEST_BYTES, media_type_of},
 };
 
@@ -288,40 +289,29 @@ impl<'a> Session<'a> {
     /// Logs in. `false` if there is nothing to log in with and the registry gives nothing to those without.
     async fn log_in(&self, operation: RegistryOperation) -> Result<bool, OciError> {
         let registry = self.reference.registry();
-        let credentials = match &self.shared.settings.docker_config {
+        let login = match &self.shared.settings.docker_config {
             Some(directory) => credentials::find(directory, registry).await?,
             None => None,
         };
-        let auth = match &credentials {
-            Some(credentials) => {
+        let auth = match &login {
+            Some(Login::Password(credentials)) => {
                 RegistryAuth::Basic(credentials.user.clone(), credentials.password.clone())
+            }
+            Some(Login::IdentityToken(token)) => {
+                RegistryAuth::Bearer(self.access_token(token, operation).await?)
             }
             None => RegistryAuth::Anonymous,
         };
         let what = format!("a login for {}", self.reference.repository());
-        let token = match self
-            .client
-            .library
+        let library = &self.client.library;
+        let token = library
             .auth(&self.repository, &auth, operation)
             .await
-        {
-            Ok(token) => token,
-            Err(error) => {
-                return match Fault::library(registry, &what, error) {
-                    Fault::Final(error) => Err(error),
-                    Fault::Answer { status, reason, .. } => Err(OciError::Denied {
-                        registry: registry.to_owned(),
-                        repository: self.reference.repository().to_owned(),
-                        status,
-                        reason,
-                    }),
-                };
-            }
-        };
-        let authorization = match (token, credentials) {
+            .map_err(|error| self.no_login(Fault::library(registry, &what, error)))?;
+        let authorization = match (token, login) {
             (Some(token), _) => Authorization::Bearer(token),
-            (None, Some(credentials)) => Authorization::Basic(credentials),
-            (None, None) => return Ok(false),
+            (None, Some(Login::Password(credentials))) => Authorization::Basic(credentials),
+            (None, _) => return Ok(false),
         };
         let mut logins = self
             .shared
@@ -330,6 +320,19 @@ impl<'a> Session<'a> {
             .unwrap_or_else(|lock| lock.into_inner());
         logins.insert(self.login_key(), authorization);
         Ok(true)
+    }
+
+    /// The error of a login that failed.
+    pub(super) fn no_login(&self, fault: Fault) -> OciError {
+        match fault {
+            Fault::Final(error) => error,
+            Fault::Answer { status, reason, .. } => OciError::Denied {
+                registry: self.reference.registry().to_owned(),
+                repository: self.reference.repository().to_owned(),
+                status,
+                reason,
+            },
+        }
     }
 
     fn authorization(&self) -> Option<Authorization> {
