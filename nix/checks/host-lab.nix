@@ -29,13 +29,14 @@ runCommand "lab-on-this-host"
 
     # Its exit code says whether an arrow is broken; which one stands in the report, and is to be seen in the log.
     lab verify --json > verification.json || true
-    jq -r '.arrows[] | "\(.status) \(.id) \(.reason // "")"' verification.json
+    jq --raw-output '.arrows[] | "\(.status) \(.id) \(.reason // "")"' verification.json
 
-    jq -e '
+    # Absent may be what has one of these at an end: they exist on a cluster alone.
+    jq --null-input --exit-status '
       ["argocd", "kube-state-metrics", "metrics-server"] as $cluster
-      | .arrows
-      | map(select(.status != "proven" and all(.from, .to; . as $end | $cluster | index($end) | not)))
-      | if . == [] then true else error("not proven: \(map(.id))") end
+      | input
+      | (.arrows | length > 0)
+      and all(.arrows[]; .status == "proven" or (.status == "absent" and ([.from, .to] - $cluster | length < 2)))
     ' verification.json
 
     lab down --purge
