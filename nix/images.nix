@@ -8,8 +8,9 @@
 runCommand "lab-images" { nativeBuildInputs = [ skopeo ]; } (
   lib.concatStrings (
     lib.mapAttrsToList (name: image: ''
+      ${image.stream} > image.tar
       # The policy is about whose signatures to trust; these images come from the store.
-      skopeo --insecure-policy --tmpdir "$TMPDIR" copy --quiet docker-archive:${image} oci:$out:${name}
+      skopeo --insecure-policy --tmpdir "$TMPDIR" copy --quiet docker-archive:image.tar oci:$out:${name}
     '') images
   )
 )

@@ -157,7 +157,13 @@ let
         extraCommands,
         config,
       }@arguments:
-      package (arguments // { name = "${baseNameOf name}.tar.gz"; });
+      package (
+        arguments
+        // {
+          name = "${baseNameOf name}.tar.gz";
+          passthru.stream = package (arguments // { name = "stream-${baseNameOf name}"; });
+        }
+      );
 
     fetchFromGitHub =
       {
