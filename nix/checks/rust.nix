@@ -20,9 +20,8 @@ let
       src = source.tests;
       nativeBuildInputs = previous.nativeBuildInputs ++ tools;
       buildPhase = ''
-        runHook preBuild
+        export HOME=$TMPDIR
         ${commands}
-        runHook postBuild
       '';
       installPhase = "touch $out";
     });
@@ -54,10 +53,7 @@ in
   # The list of advisories is elsewhere and changes daily: the workflow asks it, on a schedule.
   deny = cargo "deny" [ cargo-deny ] "cargo deny --offline check bans licenses sources";
 
-  tests = cargo "tests" [ ] ''
-    export HOME=$TMPDIR
-    cargo test --offline --workspace --exclude lab-tests
-  '';
+  tests = cargo "tests" [ ] "cargo test --offline --workspace --exclude lab-tests";
 
   # Every directory of manifests as kustomize builds it and as an API server takes it, every file of configuration as its
   # own program reads it. Nothing may be missing here, so nothing is skipped.
@@ -72,7 +68,7 @@ in
         ]
       )
       ''
-        export HOME=$TMPDIR LAB_REQUIRE=all
+        export LAB_REQUIRE=all
         install --mode=644 ${argocd} manifests/argocd/install.yaml
         cargo test --offline --package lab-tests --test manifests --test config_files --test namespaces
       '';
