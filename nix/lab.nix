@@ -4,7 +4,8 @@
 # directory, and the wrapper runs a file of that directory.
 {
   lib,
-  commands,
+  cluster-engine,
+  command-line,
   consumer,
   images,
   installShellFiles,
@@ -14,26 +15,26 @@
   source,
   tools,
 }:
-runCommand "lab-${commands.version}"
+runCommand "lab-${command-line.version}"
   {
     pname = "lab";
-    inherit (commands) version;
+    inherit (command-line) version;
 
     nativeBuildInputs = [
       installShellFiles
       makeBinaryWrapper
     ];
 
-    passthru = { inherit commands; };
+    passthru = { inherit cluster-engine command-line; };
 
-    meta = commands.meta // {
+    meta = command-line.meta // {
       description = "GitOps and observability that prove themselves, on one machine";
       mainProgram = "lab";
     };
   }
   ''
-    install -D ${commands}/bin/xtask $out/bin/lab
-    install -t $out/bin ${commands}/bin/lab-cluster ${producer}/bin/producer ${consumer}/bin/consumer
+    install -D ${command-line}/bin/xtask $out/bin/lab
+    install -t $out/bin ${cluster-engine}/bin/lab-cluster ${producer}/bin/producer ${consumer}/bin/consumer
 
     mkdir -p $out/share/lab
     ln -s ${source.manifests}/manifests $out/share/lab/manifests

@@ -29,13 +29,14 @@ let
       source
       tools
       ;
-    commands = program {
+    command-line = program {
       pname = "xtask";
-      description = "The lab's command line and its cluster engine";
-      members = [
-        "cluster"
-        "xtask"
-      ];
+      description = "The lab's command line and its host engine";
+    };
+    cluster-engine = program {
+      pname = "lab-cluster";
+      description = "The lab's cluster engine";
+      member = "cluster";
     };
   };
 

@@ -1,4 +1,7 @@
-# Programs of the workspace. Their tests are a check of their own, so that a test that fails keeps no program back.
+# A program of the workspace. Its tests are a check of their own, so that one that fails keeps no program back.
+#
+# Each is built by a cargo of its own: built together, the command line would share its HTTP client with the cluster engine's,
+# which has TLS and asks for cryptography to be named.
 {
   lib,
   rustPlatform,
@@ -7,8 +10,8 @@
 {
   pname,
   description,
-  # The members of the workspace that they come from.
-  members ? [ pname ],
+  # The member of the workspace that it comes from.
+  member ? pname,
 }:
 rustPlatform.buildRustPackage {
   inherit pname;
@@ -16,10 +19,10 @@ rustPlatform.buildRustPackage {
 
   src = source.programs;
   cargoLock.lockFile = ../Cargo.lock;
-  cargoBuildFlags = lib.concatMap (member: [
+  cargoBuildFlags = [
     "--package"
     member
-  ]) members;
+  ];
   doCheck = false;
 
   # Profiles name functions by the line tables that the release profile keeps for the workspace's own code.
