@@ -42,9 +42,11 @@ const END_TO_END: &[&str] = &[
 const BINARIES: &[&str] = &["--bins", "--quiet"];
 
 /// What the tests run against, beside what the lab itself runs.
-const TEST_PACKAGES: [(&str, &str); 2] = [
+const TEST_PACKAGES: [(&str, &str); 3] = [
     ("amtool", "prometheus-alertmanager"),
     ("docker-registry", "docker-registry"),
+    // Programs alone: neither a daemon nor a store comes with it.
+    ("nix", "nix-bin"),
 ];
 
 /// What a run of `cargo test` counted.
