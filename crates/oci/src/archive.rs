@@ -80,6 +80,14 @@ impl<W: Write> ArchiveWriter<W> {
     }
 }
 
+/// The header of a file in an archive that is not packed with an [`ArchiveWriter`].
+pub(crate) fn file_header(path: &str, size: u64) -> io::Result<Header> {
+    let mut header = header(EntryType::Regular, 0o644, size);
+    header.set_path(path)?;
+    header.set_cksum();
+    Ok(header)
+}
+
 fn header(entry_type: EntryType, mode: u32, size: u64) -> Header {
     // GNU's: a path of more than 100 bytes gets an entry of its own, which Go's and Docker's readers know.
     let mut header = Header::new_gnu();

@@ -158,6 +158,21 @@ impl Artifact {
         unpack(&what, &self.layer[..], to, MAX_UNPACKED_BYTES)
     }
 
+    /// Adds a file to a layout as an artifact of its own type, without listing it.
+    ///
+    /// # Errors
+    /// [`OciError::File`].
+    pub fn add_file(
+        layout: &Layout,
+        media_type: &str,
+        content: &[u8],
+    ) -> Result<Descriptor, OciError> {
+        let config = layout.add(EMPTY, EMPTY_CONFIG)?;
+        let mut manifest = Manifest::new(config, vec![layout.add(media_type, content)?]);
+        manifest.artifact_type = Some(media_type.to_owned());
+        layout.add(MANIFEST, &to_json(&manifest)?)
+    }
+
     /// What names the artifact: the digest of its manifest.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.manifest)

@@ -1,10 +1,13 @@
-//! Images out of the archives that `docker save` and `podman save` write, in both of their forms.
+//! Images out of the archives that `docker save` and `podman save` write, in both of their forms; and into one that both
+//! programs load.
 //!
 //! Docker 25 and later writes an OCI image layout as an archive, with a `manifest.json` beside it for older readers. Before,
 //! and in podman's `docker-archive`, there is the `manifest.json` alone: a list of images with the paths of their
 //! configuration and of their plain layers, where a layer that comes twice may be a symbolic link.
 //!
 //! Either may be compressed by gzip: so people keep them, and so the `dockerTools` of nixpkgs write them.
+
+mod export;
 
 use std::{
     collections::BTreeMap,
@@ -13,6 +16,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+pub use export::export;
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use tar::{Archive, EntryType};

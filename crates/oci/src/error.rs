@@ -23,10 +23,10 @@ pub enum OciError {
         #[source]
         source: io::Error,
     },
-    /// A text is no digest or no image reference.
+    /// A text is no digest, image reference or platform.
     #[error("`{text}` is no {kind}: {reason}")]
     Name {
-        /// What it should be: `digest`, `image reference`.
+        /// What it should be: `digest`, `image reference`, `platform`.
         kind: &'static str,
         /// The text.
         text: String,
@@ -215,6 +215,7 @@ impl OciError {
             },
             Self::Name { kind, .. } => Some(match *kind {
                 "digest" => "write it as sha256: and 64 hexadecimal digits".to_owned(),
+                "platform" => "write it as in linux/amd64 or linux/arm64".to_owned(),
                 _ => "write it as registry[:port]/repository[:tag][@sha256:digest]".to_owned(),
             }),
             Self::Mismatch { .. } => Some(

@@ -117,6 +117,38 @@ impl Layout {
         BlobWriter::known(&self.root, self.blobs(), descriptor.digest, descriptor.size)
     }
 
+    /// Copies an image from elsewhere and lists it under a name.
+    ///
+    /// # Errors
+    /// As [`ImageSource::reader`]; [`OciError::Busy`]; [`OciError::File`].
+    pub fn take(
+        &self,
+        source: &dyn ImageSource,
+        image: &Descriptor,
+        name: &str,
+    ) -> Result<(), OciError> {
+        let parts = source.parts(image)?;
+        for blob in parts.unique_blobs() {
+            let Some(mut writer) = self.writer(blob)? else {
+                continue;
+            };
+            writer.restart()?;
+            let mut reader = source.reader(blob)?;
+            let mut piece = vec![0; 256 << 10];
+            loop {
+                match reader.next(&mut piece)? {
+                    0 => break,
+                    read => writer.push(&piece[..read])?,
+                }
+            }
+            writer.finish(&source.what())?;
+        }
+        for (manifest, content) in &parts.manifests {
+            self.add(&manifest.media_type, content)?;
+        }
+        self.set_image(name, image.clone())
+    }
+
     /// Removes a blob that was found damaged, so that it is fetched anew.
     ///
     /// # Errors

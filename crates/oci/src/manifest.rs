@@ -3,7 +3,7 @@
 //! These types are this crate's own, not the registry library's: what is written must not change its bytes with a new
 //! version of a library, and digests are checked as they are read.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -109,6 +109,33 @@ impl Platform {
         self.os == wanted.os
             && self.architecture == wanted.architecture
             && (wanted.variant.is_none() || self.variant == wanted.variant)
+    }
+}
+
+impl FromStr for Platform {
+    type Err = OciError;
+
+    fn from_str(text: &str) -> Result<Self, OciError> {
+        let mut words = text.split('/');
+        let (os, architecture, variant) = (words.next(), words.next(), words.next());
+        match (os, architecture, words.next()) {
+            (Some(os), Some(architecture), None)
+                if text.split('/').all(|word| {
+                    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                }) =>
+            {
+                Ok(Self {
+                    architecture: architecture.to_owned(),
+                    os: os.to_owned(),
+                    variant: variant.map(str::to_owned),
+                })
+            }
+            _ => Err(OciError::Name {
+                kind: "platform",
+                text: text.to_owned(),
+                reason: "it is not os/architecture or os/architecture/variant".to_owned(),
+            }),
+        }
     }
 }
 
@@ -317,5 +344,9 @@ mod tests {
         assert!(!Platform::linux("arm64").satisfies(&v8));
         assert!(!v8.satisfies(&Platform::linux("amd64")));
         assert_eq!(v8.to_string(), "linux/arm64/v8");
+        assert_eq!("linux/arm64/v8".parse::<Platform>().unwrap(), v8);
+        for bad in ["", "linux", "linux/", "a/b/c/d", "linux/am d64"] {
+            assert!(bad.parse::<Platform>().is_err(), "{bad}");
+        }
     }
 }

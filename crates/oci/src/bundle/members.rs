@@ -16,7 +16,7 @@ use super::{
     checksums::{self, Checked},
     member::{self, HEADER_BYTES},
 };
-use crate::{BlobReader, Digest, OciError, manifest::Descriptor};
+use crate::{BlobReader, Digest, OciError, archive::file_header, manifest::Descriptor};
 
 /// The members of a bundle.
 #[derive(Debug)]
@@ -180,7 +180,7 @@ impl Members {
         let size = header.entry_size().map_err(text)?;
         let is_known = matches!(&name[..], "oci-layout" | "index.json")
             || member::blob_digest(&name).is_some();
-        let expected = member::header(&name, size).map_err(text)?;
+        let expected = file_header(&name, size).map_err(text)?;
         if !is_known || expected.as_bytes() != header.as_bytes() {
             return Err(malformed(format!(
                 "its header is not the one of a bundle's member `{}`",

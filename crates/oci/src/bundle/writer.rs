@@ -14,6 +14,7 @@ use zstd::stream::write::Encoder;
 use super::{checksums, member};
 use crate::{
     Digest, ImageSource, OciError,
+    archive::file_header,
     layout::{MARKER, sync_directory},
     manifest::{Descriptor, Index, to_json},
 };
@@ -96,7 +97,7 @@ impl BundleWriter {
     /// Adds a member: its header, its content and what fills its last block.
     fn member(&mut self, name: &str, size: u64, content: impl Read) -> Result<(), OciError> {
         let write = || -> io::Result<()> {
-            let header = member::header(name, size)?;
+            let header = file_header(name, size)?;
             let filling = member::filling(size);
             let mut left = member::HEADER_BYTES + size + filling;
             let mut member = header

@@ -185,3 +185,28 @@ fn an_archive_with_a_fault_is_refused_with_the_reason() {
     let (.., images) = imported(&[], |_| {});
     assert!(images.unwrap_err().to_string().contains("no manifest.json"));
 }
+
+#[test]
+fn what_is_exported_is_imported_alike() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Layout::create(&directory.path().join("layout")).unwrap();
+    let layer = layout.add(LAYER, LAYER_ONE).unwrap();
+    let settings = layout
+        .add(CONFIG, &config(&[LAYER_ONE, LAYER_ONE]))
+        .unwrap();
+    let manifest = to_json(&Manifest::new(settings, vec![layer.clone(), layer])).unwrap();
+    let image = layout.add(MANIFEST, &manifest).unwrap();
+    let path = directory.path().join("exported.tar");
+    export(
+        &layout,
+        &image,
+        "quay.io/lab/x:1",
+        File::create(&path).unwrap(),
+    )
+    .unwrap();
+    let other = Layout::create(&directory.path().join("other")).unwrap();
+    let images = import(&path, &other).unwrap();
+    assert_eq!(images[0].name.as_deref(), Some("quay.io/lab/x:1"));
+    assert_eq!(images[0].descriptor.digest, image.digest);
+    other.verify().unwrap();
+}
