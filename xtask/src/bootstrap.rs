@@ -36,6 +36,14 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Runs the command.
 pub async fn run(setting: &Setting, arguments: cli::Bootstrap) -> anyhow::Result<Exit> {
+    if arguments.bundle.is_some() {
+        return Err(Failure::new(
+            Exit::Unexpected,
+            "a bundle holds images, and the host engine runs programs of this machine",
+        )
+        .hint("bootstrap from it with --engine kind or --engine cluster")
+        .into());
+    }
     let bootstrap = async {
         let summary = bring_up(setting, &arguments).await?;
         eprintln!("{summary}");

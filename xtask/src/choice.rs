@@ -24,11 +24,13 @@ pub async fn engine(setting: &Setting, command: &Command) -> anyhow::Result<Opti
             Some(kind) => kind,
             None => match of_lab(setting)? {
                 Some(kind) => kind,
+                // A bundle holds images.
+                None if arguments.bundle.is_some() => EngineKind::Kind,
                 None => of_machine().await,
             },
         }),
-        // Building images and listing them needs no lab.
-        Command::Images(_) => Some(EngineKind::Kind),
+        // Images and bundles need no lab.
+        Command::Images(_) | Command::Bundle(_) => Some(EngineKind::Kind),
         Command::Status(_)
         | Command::Logs(_)
         | Command::Open(_)

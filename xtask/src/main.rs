@@ -62,7 +62,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(arguments) => {
             verification::run(&engine::running(&setting).await?, arguments).await
         }
-        Command::Push(_) | Command::Images(_) => Err(choice::nothing_to_push(&setting)),
+        Command::Push(_) | Command::Images(_) | Command::Bundle(_) => {
+            Err(choice::nothing_to_push(&setting))
+        }
         Command::Doctor(arguments) => doctor::run(&setting, arguments).await,
         Command::Test(arguments) => test::run(&setting, arguments),
         Command::Down(arguments) => down::run(&setting, arguments).await,

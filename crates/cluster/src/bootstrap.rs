@@ -7,15 +7,16 @@ mod given_cluster;
 mod kind_cluster;
 mod steps;
 
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anstream::{eprintln, print};
 use blueprint::Component;
 use lab::Engine;
+use oci::{Bundle, Meter, manifest::Platform};
 use terminal::{
     Setting,
     cli::{self, EngineKind},
-    failure::Exit,
+    failure::{Exit, Failure},
     verification,
 };
 use tokio::time::Instant;
@@ -23,7 +24,7 @@ use tokio::time::Instant;
 pub(crate) use self::gitops::push_images;
 pub(crate) use self::kind_cluster::Containers;
 use self::steps::{Did, Steps};
-use crate::{ClusterEngine, ClusterError, Site, argocd, commands, images, workloads};
+use crate::{ClusterEngine, ClusterError, Site, argocd, bundle, commands, images, workloads};
 
 /// Marks the root Application of a lab whose Loki has stored its first delete request.
 const DELETE_REQUEST: &str = "lab/delete-request";
@@ -56,6 +57,31 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
     let started = Instant::now();
     let _change = setting.lab.lock_for_change()?;
     let mut steps = Steps::default();
+    let bundle = match &arguments.bundle {
+        Some(path) => Some(open(path)?),
+        None => None,
+    };
+    let is_given = is_given(setting, arguments)?;
+    if let Some(bundle) = &bundle {
+        let registry = if is_given {
+            given_cluster::registry(setting, &arguments.cluster)?
+        } else {
+            kind_cluster::pulled_from(&setting.lab)
+        };
+        steps
+            .run("bundle", "unpacking its manifests", async {
+                let done = bundle::unpack(bundle, &setting.lab, &registry)?;
+                let line = bundle.digest().to_string();
+                let did = if done {
+                    Did::Something(line)
+                } else {
+                    Did::Nothing(line)
+                };
+                Ok::<_, ClusterError>(((), did))
+            })
+            .await?;
+    }
+    let setting = &bundle::setting_of(setting);
     let manifests = setting.root.join("manifests");
     let cache = setting.lab.directory().join("cache");
     // Before anything is made: it may have to be fetched, and a machine without a network learns it now.
@@ -69,16 +95,18 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
     // The programs of the images are compiled while the cluster starts.
     let output = setting.lab.directory().join("images");
     let layout = images::build(setting, &output);
-    let (site, layout) = if is_given(setting, arguments)? {
+    let (site, layout) = if is_given {
         tokio::try_join!(
             given_cluster::take(setting, &arguments.cluster, &mut steps),
             async { Ok(layout.await?) }
         )?
     } else {
-        tokio::try_join!(kind_cluster::bring_up(setting, &mut steps), async {
-            Ok(layout.await?)
-        })?
+        let kind = kind_cluster::bring_up(setting, bundle.as_ref(), &mut steps);
+        tokio::try_join!(kind, async { Ok(layout.await?) })?
     };
+    if let Some(bundle) = &bundle {
+        load(&site, bundle, &mut steps).await?;
+    }
     gitops::bring_up(
         &site,
         &layout,
@@ -102,6 +130,49 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
     let took = started.elapsed();
     eprintln!("{}", summary(setting, &steps, took));
     Ok(site)
+}
+
+/// Opens a bundle that this machine can use.
+fn open(path: &Path) -> anyhow::Result<Arc<Bundle>> {
+    let bundle = Bundle::open(path).map_err(ClusterError::from)?;
+    let host = Platform::host();
+    if let Some(platform) = bundle.platform()
+        && !platform
+            .parse::<Platform>()
+            .is_ok_and(|platform| platform.satisfies(&host))
+    {
+        return Err(Failure::new(
+            Exit::Missing,
+            format!(
+                "{} is for {platform}, this machine is {host}",
+                path.display()
+            ),
+        )
+        .hint(format!(
+            "make one with `cargo xtask bundle create --platform {host}`"
+        ))
+        .into());
+    }
+    Ok(Arc::new(bundle))
+}
+
+/// Fills the lab's registry with what the cluster runs.
+async fn load(site: &Site, bundle: &Arc<Bundle>, steps: &mut Steps) -> Result<(), ClusterError> {
+    let beside = bundle::of_engine(bundle, &site.manifests)?;
+    let mut images = Vec::new();
+    for placed in bundle::placed(bundle, |name| !bundle::is_own(name))? {
+        if !beside.contains(&placed.name) {
+            images.push((placed.image.clone(), placed.below(&site.cluster.registry)?));
+        }
+    }
+    let (registry, meter) = (site.registry(), Meter::default());
+    let loading = async {
+        let moved = bundle.load(&registry, &images, &meter).await?;
+        let blobs = moved.iter().map(|moved| moved.blobs).sum();
+        Ok::<_, ClusterError>(((), Did::count(blobs, "layers pushed")))
+    };
+    let bytes = || (meter.done(), meter.total());
+    steps.transfer("the bundle's images", bytes, loading).await
 }
 
 /// Whether the lab lives, or shall live, on a cluster that was there before.

@@ -1,5 +1,6 @@
 //! The commands of a lab on a cluster, one a file.
 
+pub mod bundle;
 pub mod credentials;
 pub mod down;
 pub mod images;

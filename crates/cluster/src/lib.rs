@@ -6,6 +6,7 @@
 
 pub mod argocd;
 pub mod bootstrap;
+pub mod bundle;
 mod client;
 pub mod commands;
 mod diagnosis;

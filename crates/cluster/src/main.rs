@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use cluster::{ClusterEngine, ClusterError, Site, bootstrap, commands};
+use cluster::{ClusterEngine, ClusterError, Site, bootstrap, bundle, commands};
 use terminal::{
     Setting,
     cli::{Cli, Command},
@@ -32,39 +32,50 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let setting = Setting::of(&cli)?;
     match cli.command {
-        Command::Bootstrap(arguments) => bootstrap::run(&setting, arguments).await,
         Command::Images(command) => commands::images::run(&setting, command).await,
-        Command::Down(arguments) => commands::down::run(&setting, arguments).await,
+        Command::Bundle(command) => commands::bundle::run(&setting, command).await,
+        command => run_on_lab(&bundle::setting_of(&setting), command).await,
+    }
+}
+
+/// A command about one lab.
+async fn run_on_lab(setting: &Setting, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Bootstrap(arguments) => bootstrap::run(setting, arguments).await,
+        Command::Down(arguments) => commands::down::run(setting, arguments).await,
         Command::Status(arguments) => {
-            commands::status::run(&Site::open(&setting).await?, arguments).await
+            commands::status::run(&Site::open(setting).await?, arguments).await
         }
         Command::Logs(arguments) => {
-            commands::logs::run(&Site::open(&setting).await?, arguments).await
+            commands::logs::run(&Site::open(setting).await?, arguments).await
         }
         Command::Open(arguments) => {
-            let page = Site::open(&setting).await?.page(arguments.component);
+            let page = Site::open(setting).await?.page(arguments.component);
             open::run(arguments.component, page.as_deref())
         }
-        Command::Credentials => commands::credentials::run(&Site::open(&setting).await?).await,
+        Command::Credentials => commands::credentials::run(&Site::open(setting).await?).await,
         Command::Push(arguments) => {
-            commands::push::run(&setting, &Site::open(&setting).await?, arguments).await
+            commands::push::run(setting, &Site::open(setting).await?, arguments).await
         }
         Command::Verify(arguments) => {
-            let engine = ClusterEngine::of(Site::open(&setting).await?).await?;
+            let engine = ClusterEngine::of(Site::open(setting).await?).await?;
             verification::run(&engine, arguments).await
         }
         Command::Profile(arguments) => {
-            let engine = ClusterEngine::of(Site::open(&setting).await?).await?;
+            let engine = ClusterEngine::of(Site::open(setting).await?).await?;
             profile::run(&engine, arguments).await
         }
-        Command::Doctor(_) | Command::Test(_) | Command::Completions(_) | Command::Supervise => {
-            Err(Failure::new(
-                Exit::Unexpected,
-                "this command does not belong to the cluster engine",
-            )
-            .hint("`cargo xtask` knows where each command belongs")
-            .into())
-        }
+        Command::Images(_)
+        | Command::Bundle(_)
+        | Command::Doctor(_)
+        | Command::Test(_)
+        | Command::Completions(_)
+        | Command::Supervise => Err(Failure::new(
+            Exit::Unexpected,
+            "this command does not belong to the cluster engine",
+        )
+        .hint("`cargo xtask` knows where each command belongs")
+        .into()),
     }
 }
 

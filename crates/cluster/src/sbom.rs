@@ -1,8 +1,7 @@
 //! The lab's software bill of materials: every crate, image, program and file that it is made of, as CycloneDX 1.6.
 //!
 //! The same inputs in any order give the same bytes: no time, machine or path gets into the document, and its serial number
-//! is a hash of its content. The format's types are this crate's own: `cyclonedx-bom`, the kept crate, writes up to 1.5 and
-//! brings an XML writer and a schema validator along, and what is written here is six small objects.
+//! is a hash of its content. The format's types are this crate's own: what is written is six small objects.
 //!
 //! Source: CycloneDX 1.6 (ECMA-424), JSON schema.
 

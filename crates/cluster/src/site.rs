@@ -1,6 +1,6 @@
 //! A lab on a cluster, as its commands find it: what it remembers, and the way to its API server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use blueprint::Component;
 use lab::{Cluster, Engine, Lab, LabFile};
@@ -24,6 +24,8 @@ pub struct Site {
     pub kube: Kube,
     /// The directory `manifests/`.
     pub manifests: PathBuf,
+    /// Certificate authorities that registries are trusted by, besides those of the system.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Site {
@@ -71,6 +73,7 @@ impl Site {
             cluster,
             kube,
             manifests: setting.root.join("manifests"),
+            ca_file: setting.ca_file.clone(),
         })
     }
 
@@ -102,7 +105,11 @@ impl Site {
 
     /// The way to the registry that the lab pushes to.
     pub fn registry(&self) -> oci::Registry {
-        registry(&self.cluster)
+        let host = self.cluster.registry.split('/').next();
+        client(
+            self.ca_file.as_deref(),
+            host.filter(|_| self.cluster.plain_http),
+        )
     }
 
     /// Where the manifests are pushed to, under a tag that moves with every push.
@@ -137,12 +144,11 @@ pub(crate) fn kubeconfig(lab: &Lab) -> PathBuf {
     lab.directory().join("kubeconfig")
 }
 
-/// The way to a lab's registry, with Docker's logins.
-pub(crate) fn registry(cluster: &Cluster) -> oci::Registry {
-    let mut settings = oci::Settings::from_environment();
-    if cluster.plain_http {
-        let host = cluster.registry.split('/').next().unwrap_or_default();
-        settings.plain_http.push(host.to_owned());
-    }
-    oci::Registry::new(settings)
+/// The way to registries, with Docker's logins. `plain_http` is one that has no TLS.
+pub(crate) fn client(ca_file: Option<&Path>, plain_http: Option<&str>) -> oci::Registry {
+    oci::Registry::new(oci::Settings {
+        plain_http: plain_http.into_iter().map(str::to_owned).collect(),
+        ca_file: ca_file.map(Path::to_owned),
+        ..oci::Settings::from_environment()
+    })
 }

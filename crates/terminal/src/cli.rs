@@ -27,6 +27,10 @@ pub struct Cli {
     #[arg(long, global = true, env = "LAB_NAME", default_value = "default", value_parser = lab_name)]
     pub name: String,
 
+    /// Certificate authorities in PEM that registries are trusted by, besides those of the system
+    #[arg(long, global = true, env = "LAB_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
     /// Whether the output is coloured
     #[command(flatten)]
     pub color: Color,
@@ -86,6 +90,9 @@ pub enum Command {
     /// The images that the lab runs, and its own two
     #[command(subcommand)]
     Images(Images),
+    /// One file with all that a lab on Kubernetes needs, for a machine without a network
+    #[command(subcommand)]
+    Bundle(Bundle),
     /// Look at this machine: what the lab needs, what is missing, what is in the way
     Doctor(Doctor),
     /// Run all tests and lints
@@ -122,6 +129,9 @@ pub struct Bootstrap {
     /// Show how long each component took to become ready
     #[arg(long)]
     pub timings: bool,
+    /// Take images and manifests from this file alone, which `bundle create` has made
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
     /// Where the cluster is
     #[command(flatten)]
     pub cluster: ClusterArguments,
@@ -187,6 +197,57 @@ pub struct PinImages {
     /// Write the digests into the manifests, if every image has one
     #[arg(long)]
     pub write: bool,
+}
+
+/// What to do with a bundle.
+#[derive(Debug, Subcommand)]
+pub enum Bundle {
+    /// Collect every image, the manifests and the bill of materials into one file
+    Create(CreateBundle),
+    /// Check every byte of a bundle and show what it holds
+    Inspect(InspectBundle),
+    /// Push a bundle's images to a registry
+    Load(LoadBundle),
+}
+
+/// Arguments of `bundle create`.
+#[derive(Debug, Args)]
+pub struct CreateBundle {
+    /// The file
+    #[arg(long, value_name = "FILE", default_value = "lab.tar.zst")]
+    pub output: PathBuf,
+    /// The platform of the machines that will use it [default: this one's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+    /// Collect the images of all platforms; the lab's own two are always this machine's
+    #[arg(long, conflicts_with = "platform")]
+    pub all_platforms: bool,
+}
+
+/// Arguments of `bundle inspect`.
+#[derive(Debug, Args)]
+pub struct InspectBundle {
+    /// The file
+    pub file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Print the bill of materials (CycloneDX) instead
+    #[arg(long, conflicts_with = "json")]
+    pub sbom: bool,
+}
+
+/// Arguments of `bundle load`.
+#[derive(Debug, Args)]
+pub struct LoadBundle {
+    /// The file
+    pub file: PathBuf,
+    /// Registry, with the repository below which each image gets its own
+    #[arg(long, value_name = "HOST[/REPO]")]
+    pub to: String,
+    /// Speak plain HTTP to that registry
+    #[arg(long)]
+    pub plain_http: bool,
 }
 
 /// Arguments of `status`.

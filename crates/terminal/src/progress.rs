@@ -1,12 +1,15 @@
 //! What is being waited for, and why: a spinner a line on a terminal, a line a change elsewhere.
 
-use std::{collections::BTreeMap, io::IsTerminal as _, time::Duration};
+use std::{collections::BTreeMap, io::IsTerminal as _, pin::pin, time::Duration};
 
 use anstream::eprintln;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// How often spinners turn.
 const TICK: Duration = Duration::from_millis(120);
+
+/// How often a transfer is looked at.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Progress of several things at once, on standard error.
 pub struct Progress {
@@ -50,6 +53,29 @@ impl Progress {
         }
     }
 
+    /// Shows how far a transfer has come while it runs. `bytes` says how many were moved, and of how many.
+    pub async fn transfer<T>(
+        &mut self,
+        name: &str,
+        bytes: impl Fn() -> (u64, u64),
+        transfer: impl Future<Output = T>,
+    ) -> T {
+        let mut transfer = pin!(transfer);
+        let mut tick = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                result = &mut transfer => return result,
+                _ = tick.tick() => {
+                    let (done, all) = bytes();
+                    if all > 0 {
+                        let line = come(done, all, self.is_terminal);
+                        self.update(name, &line);
+                    }
+                }
+            }
+        }
+    }
+
     /// Takes an item away.
     pub fn drop_item(&mut self, name: &str) {
         if let Some(item) = self.items.remove(name) {
@@ -88,6 +114,16 @@ impl Progress {
     }
 }
 
+/// How far a transfer has come. Where each change is a line of its own, it changes with every tenth.
+fn come(done: u64, all: u64, is_terminal: bool) -> String {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    if is_terminal {
+        return format!("{:.1} of {:.1} MiB", mib(done), mib(all));
+    }
+    let tenths = done.saturating_mul(10) / all;
+    format!("{} % of {:.0} MiB", tenths * 10, mib(all))
+}
+
 fn spinner(bars: &MultiProgress, name: &str) -> ProgressBar {
     let bar = bars.add(ProgressBar::new_spinner());
     if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:<32} {wide_msg}") {
@@ -96,4 +132,17 @@ fn spinner(bars: &MultiProgress, name: &str) -> ProgressBar {
     bar.set_prefix(name.to_owned());
     bar.enable_steady_tick(TICK);
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_is_told_by_tenths_where_each_is_a_line() {
+        let mib = 1 << 20;
+        assert_eq!(come(29 * mib, 100 * mib, false), "20 % of 100 MiB");
+        assert_eq!(come(100 * mib, 100 * mib, false), "100 % of 100 MiB");
+        assert_eq!(come(29 * mib, 100 * mib, true), "29.0 of 100.0 MiB");
+    }
 }

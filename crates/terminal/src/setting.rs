@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The paths of one invocation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Setting {
     /// The lab that the command is about.
     pub lab: Lab,
@@ -26,6 +26,8 @@ pub struct Setting {
     pub programs: PathBuf,
     /// The directory of all labs.
     pub state: PathBuf,
+    /// Certificate authorities that registries are trusted by, besides those of the system.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Setting {
@@ -59,7 +61,17 @@ impl Setting {
             is_workspace,
             programs,
             state,
+            ca_file: cli.ca_file.clone(),
         })
+    }
+
+    /// The same with another directory that holds `manifests/` and `images/`.
+    pub fn installed_at(&self, root: PathBuf) -> Self {
+        Self {
+            root,
+            is_workspace: false,
+            ..self.clone()
+        }
     }
 }
 

@@ -17,17 +17,8 @@ pub(super) async fn take(
     steps: &mut Steps,
 ) -> anyhow::Result<Site> {
     require(&["kustomize"])?;
-    let remembered = match setting.lab.load()?.map(|file| file.engine) {
-        Some(Engine::Cluster(cluster)) => Some(cluster),
-        _ => None,
-    };
-    let cluster = merge(arguments, remembered.as_ref()).ok_or_else(|| {
-        Failure::new(
-            Exit::Missing,
-            "nothing says which cluster and which registry to use",
-        )
-        .hint("give both: --engine cluster --context CTX --registry HOST/REPO")
-    })?;
+    let remembered = remembered(setting)?;
+    let cluster = merge(arguments, remembered.as_ref()).ok_or_else(nowhere)?;
     let mut file = setting
         .lab
         .load_or_create(&Engine::Cluster(cluster.clone()))?;
@@ -50,7 +41,29 @@ pub(super) async fn take(
         cluster,
         kube,
         manifests: setting.root.join("manifests"),
+        ca_file: setting.ca_file.clone(),
     })
+}
+
+/// The registry that the cluster pulls from.
+pub(super) fn registry(setting: &Setting, arguments: &ClusterArguments) -> anyhow::Result<String> {
+    let cluster = merge(arguments, remembered(setting)?.as_ref()).ok_or_else(nowhere)?;
+    Ok(cluster.pulled_from)
+}
+
+fn remembered(setting: &Setting) -> Result<Option<Cluster>, lab::LabError> {
+    Ok(match setting.lab.load()?.map(|file| file.engine) {
+        Some(Engine::Cluster(cluster)) => Some(cluster),
+        _ => None,
+    })
+}
+
+fn nowhere() -> Failure {
+    Failure::new(
+        Exit::Missing,
+        "nothing says which cluster and which registry to use",
+    )
+    .hint("give both: --engine cluster --context CTX --registry HOST/REPO")
 }
 
 /// What the command line says, and what it said before where it is silent; `None` without a context or a registry.

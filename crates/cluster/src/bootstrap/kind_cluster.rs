@@ -2,19 +2,22 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use lab::{
-    Cluster, Engine, LabFile,
+    Cluster, Engine, Lab, LabFile,
     ports::{is_free, next_free},
 };
+use oci::Bundle;
 use terminal::Setting;
 use tokio::time::{Instant, sleep};
 
 use super::steps::{Did, Steps};
 use crate::{
-    ClusterError, Site, connect,
+    ClusterError, Site, bundle, connect,
     kind::{ClusterConfig, ContainerEngine, KindCluster, Labels, Registry, node_ports},
     run::require,
     site::kubeconfig,
@@ -48,14 +51,13 @@ impl Containers {
                 lab: file.name.clone(),
                 instance: file.instance,
             },
-            registry: Registry {
-                name: format!("{name}-registry"),
-                port: file
-                    .ports
+            registry: registry(
+                &file.name,
+                file.ports
                     .get(REGISTRY_OWNER)
                     .copied()
                     .unwrap_or(REGISTRY_PORT),
-            },
+            ),
             cluster: KindCluster {
                 network: name.clone(),
                 name,
@@ -67,7 +69,11 @@ impl Containers {
 }
 
 /// Makes what is missing, or starts what was stopped.
-pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Result<Site> {
+pub(super) async fn bring_up(
+    setting: &Setting,
+    bundle: Option<&Arc<Bundle>>,
+    steps: &mut Steps,
+) -> anyhow::Result<Site> {
     let lab = &setting.lab;
     let manifests = setting.root.join("manifests");
     steps
@@ -104,6 +110,18 @@ pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Re
             Ok::<_, ClusterError>(((), did(word)))
         })
         .await?;
+    if let Some(bundle) = bundle {
+        steps
+            .run(
+                "engine's images",
+                "loading the node's and the registry's",
+                async {
+                    let loaded = load(&engine, bundle, &manifests).await?;
+                    Ok::<_, ClusterError>(((), Did::count(loaded, "loaded")))
+                },
+            )
+            .await?;
+    }
     let exists = cluster.exists().await?;
     if exists && !kubeconfig.exists() {
         anstream::eprintln!("Removing a cluster that an interrupted bootstrap left half made.");
@@ -163,7 +181,40 @@ pub(super) async fn bring_up(setting: &Setting, steps: &mut Steps) -> anyhow::Re
         cluster,
         kube,
         manifests,
+        ca_file: setting.ca_file.clone(),
     })
+}
+
+/// Under which name the cluster of a lab pulls from its registry.
+pub(super) fn pulled_from(lab: &Lab) -> String {
+    registry(lab.name(), REGISTRY_PORT).pulled_from()
+}
+
+fn registry(lab: &str, port: u16) -> Registry {
+    Registry {
+        name: format!("lab-{lab}-registry"),
+        port,
+    }
+}
+
+/// Hands the container engine what it runs beside the cluster. Returns how many images it did not have.
+async fn load(
+    engine: &ContainerEngine,
+    bundle: &Arc<Bundle>,
+    manifests: &Path,
+) -> Result<usize, ClusterError> {
+    let beside = bundle::of_engine(bundle, manifests)?;
+    let mut loaded = 0;
+    for placed in bundle::placed(bundle, |name| beside.contains(name))? {
+        let Some(name) = placed.name.by_tag() else {
+            continue;
+        };
+        if !engine.has_image(&name, &**bundle, &placed.image).await? {
+            engine.load(&name, Arc::clone(bundle), placed.image).await?;
+            loaded += 1;
+        }
+    }
+    Ok(loaded)
 }
 
 fn did(word: &str) -> Did {
@@ -184,7 +235,7 @@ struct Exists {
 fn choose_ports(
     file: &mut LabFile,
     config: &mut ClusterConfig,
-    manifests: &std::path::Path,
+    manifests: &Path,
     exists: Exists,
 ) -> Result<(), ClusterError> {
     let remembered = file.ports.clone();

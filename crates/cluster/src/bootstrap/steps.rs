@@ -51,7 +51,27 @@ impl Steps {
         self.progress.update(name, doing);
         let started = Instant::now();
         let result = step.await;
-        let took = started.elapsed();
+        self.end(name, started.elapsed(), result)
+    }
+
+    /// Runs a step that moves bytes: how many of how many is shown while it runs.
+    pub(crate) async fn transfer<T, E>(
+        &mut self,
+        name: &'static str,
+        bytes: impl Fn() -> (u64, u64),
+        step: impl Future<Output = Result<(T, Did), E>>,
+    ) -> Result<T, E> {
+        let started = Instant::now();
+        let result = self.progress.transfer(name, bytes, step).await;
+        self.end(name, started.elapsed(), result)
+    }
+
+    fn end<T, E>(
+        &mut self,
+        name: &'static str,
+        took: Duration,
+        result: Result<(T, Did), E>,
+    ) -> Result<T, E> {
         match result {
             Ok((value, did)) => {
                 let (line, changed) = match did {

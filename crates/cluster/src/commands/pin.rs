@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anstream::{eprintln, print};
 use anstyle::AnsiColor;
 use futures_util::{StreamExt as _, stream};
-use oci::{Digest, OciError, Reference, Registry, Settings};
+use oci::{Digest, OciError, Reference, Registry};
 use terminal::{
     Setting, cli,
     failure::{self, Exit, Failure},
@@ -16,6 +16,7 @@ use terminal::{
 use crate::{
     ClusterError,
     pins::{self, PinningFile},
+    site,
 };
 
 /// How many registries are asked at a time.
@@ -34,7 +35,8 @@ type Answer = (Reference, Result<Digest, ClusterError>);
 pub async fn run(setting: &Setting, arguments: cli::PinImages) -> anyhow::Result<Exit> {
     let files = pins::read(&setting.root.join("manifests"))?;
     let images = files.iter().flat_map(PinningFile::images).cloned();
-    let answers = ask(images.collect()).await;
+    let registry = site::client(setting.ca_file.as_deref(), None);
+    let answers = ask(registry, images.collect()).await;
     let all = answers.len();
     let mut digests = BTreeMap::new();
     // By what is said: a registry that is not there is so for all of its images.
@@ -89,8 +91,7 @@ pub async fn run(setting: &Setting, arguments: cli::PinImages) -> anyhow::Result
 }
 
 /// Asks every image's registry. One that fails keeps nobody else from an answer.
-async fn ask(images: BTreeSet<Reference>) -> Vec<Answer> {
-    let registry = Registry::new(Settings::from_environment());
+async fn ask(registry: Registry, images: BTreeSet<Reference>) -> Vec<Answer> {
     let registry = &registry;
     let mut progress = Progress::default();
     progress.begin("asking the registries");

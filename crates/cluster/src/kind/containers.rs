@@ -1,7 +1,14 @@
 //! Docker or Podman, driven by its command line: networks, volumes and containers with the lab's label.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    process::{Command, Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
+use oci::{Bundle, ImageSource, OciError, Reference, docker_archive, manifest::Descriptor};
 use serde::Deserialize;
 use uuid::Uuid;
 use xshell::{Shell, cmd};
@@ -169,6 +176,79 @@ impl ContainerEngine {
             .chain([image])
             .collect();
         self.command(&all, PULL).await.map(drop)
+    }
+
+    /// Whether the engine has this very image under this name. It tells an image by its configuration's digest, and with
+    /// containerd's store by its manifest's.
+    ///
+    /// # Errors
+    /// When the bundle's manifest cannot be read.
+    pub async fn has_image(
+        &self,
+        name: &Reference,
+        source: &dyn ImageSource,
+        image: &Descriptor,
+    ) -> Result<bool, ClusterError> {
+        let name = name.to_string();
+        let arguments = ["image", "inspect", "--format", "{{.Id}}", &name];
+        // Without such an image it fails, as it does for any other reason: then `load` says which.
+        let Ok(id) = self.command(&arguments, QUICK).await else {
+            return Ok(false);
+        };
+        let id = id.trim().trim_start_matches("sha256:");
+        let parts = source.parts(image)?;
+        let known = parts.blobs.last().into_iter().chain([image]);
+        Ok(known.into_iter().any(|known| known.digest.hex() == id))
+    }
+
+    /// Hands the engine an image as an archive.
+    ///
+    /// # Errors
+    /// When the image is damaged, or the engine refuses it.
+    pub async fn load(
+        &self,
+        name: &Reference,
+        source: Arc<Bundle>,
+        image: Descriptor,
+    ) -> Result<(), ClusterError> {
+        let (program, name) = (self.program, name.to_string());
+        let shown = format!("{program} load");
+        let failed = |said: String| ClusterError::Program {
+            command: shown.clone(),
+            said,
+        };
+        let work = move || -> Result<Result<Output, io::Error>, ClusterError> {
+            let mut child = match Command::new(program)
+                .arg("load")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+            {
+                Ok(child) => child,
+                Err(error) => return Ok(Err(error)),
+            };
+            let exported = match child.stdin.take() {
+                Some(stdin) => docker_archive::export(&*source, &image, &name, stdin),
+                None => Ok(()),
+            };
+            let output = child.wait_with_output();
+            // An engine that refuses the image reads no further, and says why.
+            match (&output, exported) {
+                (Ok(output), Err(error)) if output.status.success() => Err(error.into()),
+                (_, Err(error)) if !matches!(error, OciError::File { .. }) => Err(error.into()),
+                _ => Ok(output),
+            }
+        };
+        let output = match tokio::task::spawn_blocking(work).await {
+            Ok(output) => output?.map_err(|error| failed(error.to_string()))?,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(failed(said))
     }
 
     /// Runs a program in a container, with an input.
