@@ -16,7 +16,7 @@ use terminal::{
     Setting,
     cli::{self, EngineKind},
     failure::Exit,
-    verification,
+    in_own_words, verification,
 };
 use tokio::time::Instant;
 
@@ -44,8 +44,11 @@ pub async fn run(setting: &Setting, arguments: cli::Bootstrap) -> anyhow::Result
         result = bootstrap => result,
         _ = tokio::signal::ctrl_c() => {
             eprintln!(
-                "Interrupted. What was made stays: `cargo xtask status` shows it, `cargo xtask bootstrap` goes on from \
-                 there, `cargo xtask down` removes it."
+                "{}",
+                in_own_words(
+                    "Interrupted. What was made stays: `cargo xtask status` shows it, `cargo xtask bootstrap` goes on \
+                     from there, `cargo xtask down` removes it."
+                )
             );
             Ok(Exit::Interrupted)
         }
