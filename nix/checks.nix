@@ -12,6 +12,7 @@ in
 prefixed "package" packages
 // prefixed "shell" shells
 // {
+  actionlint = call ./checks/actionlint.nix;
   nixfmt = call ./checks/nixfmt.nix;
   versions = call ./checks/versions.nix;
 }

@@ -21,6 +21,8 @@ let
     ../tests/src
     # Compiled into the workload: the topology that it expects.
     ../manifests/rabbitmq/topology.json
+    # And into the bill of materials: the versions of the programs beside the cluster.
+    ./versions.json
   ];
 in
 {

@@ -1,12 +1,16 @@
 # The lab itself, on the host engine, in a build: no network beyond loopback, no root, no name for this machine. It comes up
 # with every program there is, each arrow that needs no cluster is proven, and it goes down leaving nothing.
 {
+  callPackage,
   ended,
   jq,
   packages,
   runCommand,
   tools,
 }:
+let
+  node-exporter = callPackage ./node-exporter.nix { };
+in
 runCommand "lab-on-this-host"
   {
     nativeBuildInputs = [
@@ -18,7 +22,7 @@ runCommand "lab-on-this-host"
     ++ tools.host;
   }
   ''
-    export HOME=$TMPDIR/home LAB_STATE=$TMPDIR/state
+    export HOME=$TMPDIR/home LAB_STATE=$TMPDIR/state PATH=${node-exporter}/bin:$PATH
     mkdir $HOME
 
     lab bootstrap --engine host || {

@@ -2,6 +2,7 @@
 # fails does not hide a test that does.
 {
   lib,
+  callPackage,
   cargo-deny,
   clippy,
   ended,
@@ -72,7 +73,7 @@ in
         ]
       )
       ''
-        export LAB_REQUIRE=all
+        export LAB_REQUIRE=all PATH=${callPackage ./node-exporter.nix { }}/bin:$PATH
         install --mode=644 ${argocd} manifests/argocd/install.yaml
         cargo test --offline --package lab-tests --test manifests --test config_files --test namespaces
       '';

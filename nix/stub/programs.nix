@@ -28,5 +28,6 @@
   rust-analyzer = "2026-09-01";
   rustc = "1.95.0";
   rustfmt = "1.95.0";
+  shellcheck = "0.11.0";
   skopeo = "1.22.0";
 }

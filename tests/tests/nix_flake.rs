@@ -24,7 +24,7 @@ max-jobs = 8
 ";
 
 /// Of the repository, what is no part of the flake.
-const NOT_COPIED: [&str; 3] = [".git", ".lab", "target"];
+const NOT_COPIED: [&str; 4] = [".direnv", ".git", ".lab", "target"];
 
 #[test]
 fn the_flake_evaluates_everywhere_and_its_outputs_fit_together() {
@@ -227,18 +227,16 @@ fn holds(output: &Output) {
     );
 }
 
+/// Links are left out: `result` leads to a store.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap();
-        let target = to.join(name);
-        if path.is_dir() {
-            if NOT_COPIED.iter().all(|left_out| name != *left_out) {
-                copy(&path, &target);
-            }
-        } else if path.is_file() {
-            fs::copy(&path, &target).unwrap();
+        let entry = entry.unwrap();
+        let (name, kind) = (entry.file_name(), entry.file_type().unwrap());
+        if kind.is_dir() && NOT_COPIED.iter().all(|left_out| name != *left_out) {
+            copy(&entry.path(), &to.join(name));
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to.join(name)).unwrap();
         }
     }
 }

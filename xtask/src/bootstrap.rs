@@ -25,7 +25,7 @@ use crate::{engine, install, status};
 use terminal::{
     Setting, cli,
     failure::{Exit, Failure},
-    verification,
+    in_own_words, verification,
 };
 
 /// How long a supervisor may take to open its socket.
@@ -54,8 +54,11 @@ pub async fn run(setting: &Setting, arguments: cli::Bootstrap) -> anyhow::Result
         result = bootstrap => result,
         _ = tokio::signal::ctrl_c() => {
             eprintln!(
-                "Interrupted. What was started goes on in the background: `cargo xtask status` shows it, \
-                 `cargo xtask bootstrap` goes on from there, `cargo xtask down` ends it."
+                "{}",
+                in_own_words(
+                    "Interrupted. What was started goes on in the background: `cargo xtask status` shows it, \
+                     `cargo xtask bootstrap` goes on from there, `cargo xtask down` ends it."
+                )
             );
             Ok(Exit::Interrupted)
         }

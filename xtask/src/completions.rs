@@ -2,13 +2,17 @@
 
 use std::io;
 
-use clap::CommandFactory as _;
+use terminal::{cli, failure::Exit, invocation};
 
-use terminal::{cli, failure::Exit};
-
-/// Writes the script to standard output. It completes the program's own name, `xtask`.
+/// Writes the script to standard output. It completes the program's own name: `xtask` behind `cargo`, `lab` where it is
+/// installed.
 pub fn run(arguments: cli::Completions) -> anyhow::Result<Exit> {
-    let mut command = cli::Cli::command();
-    clap_complete::generate(arguments.shell, &mut command, "xtask", &mut io::stdout());
+    let name = invocation().rsplit(' ').next().unwrap_or_default();
+    clap_complete::generate(
+        arguments.shell,
+        &mut cli::Cli::called(invocation()),
+        name,
+        &mut io::stdout(),
+    );
     Ok(Exit::Holds)
 }

@@ -25,7 +25,7 @@ mod storage;
 use std::env;
 
 use anstream::{print, println};
-use terminal::{Setting, cli, failure::Exit, table};
+use terminal::{Setting, cli, failure::Exit, in_own_words, table};
 
 use self::{
     finding::{Finding, Verdict},
@@ -38,7 +38,10 @@ pub async fn run(setting: &Setting, arguments: cli::Doctor) -> anyhow::Result<Ex
     let mut findings = examine(setting).await;
     findings.sort_by_key(|finding| finding.engine);
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
+        println!(
+            "{}",
+            in_own_words(&serde_json::to_string_pretty(&findings)?)
+        );
     } else {
         let mut rows = table::Rows::new(["ENGINE", "SUBJECT", "", "FOUND", "FIX"]);
         for finding in &findings {

@@ -16,7 +16,6 @@ mod test;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use terminal::{
     Setting,
     cli::{Cli, Command, EngineKind},
@@ -25,7 +24,7 @@ use terminal::{
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_this_process();
     cli.color.write_global();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -9,6 +9,7 @@ use crate::engine;
 use terminal::{
     Setting, cli,
     failure::Exit,
+    in_own_words,
     status::{
         Report, Row,
         watch::{self, Look},
@@ -22,7 +23,7 @@ pub async fn run(setting: &Setting, arguments: cli::Status) -> anyhow::Result<Ex
     }
     let report = report(setting).await?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        println!("{}", in_own_words(&serde_json::to_string_pretty(&report)?));
     } else {
         print!("{}", report.to_table());
     }

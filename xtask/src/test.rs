@@ -60,7 +60,7 @@ struct Counts {
 pub fn run(setting: &Setting, arguments: cli::Test) -> anyhow::Result<Exit> {
     if !setting.is_workspace {
         return Err(Failure::new(Exit::Missing, "tests need the lab's sources")
-            .hint("run `cargo xtask test` in a clone of the repository")
+            .hint("clone the repository; its README says how to run them there")
             .into());
     }
     if arguments.install {

@@ -17,7 +17,7 @@ use terminal::{
     Setting,
     cli::{self, EngineKind},
     failure::{Exit, Failure},
-    verification,
+    in_own_words, verification,
 };
 use tokio::time::Instant;
 
@@ -45,8 +45,11 @@ pub async fn run(setting: &Setting, arguments: cli::Bootstrap) -> anyhow::Result
         result = bootstrap => result,
         _ = tokio::signal::ctrl_c() => {
             eprintln!(
-                "Interrupted. What was made stays: `cargo xtask status` shows it, `cargo xtask bootstrap` goes on from \
-                 there, `cargo xtask down` removes it."
+                "{}",
+                in_own_words(
+                    "Interrupted. What was made stays: `cargo xtask status` shows it, `cargo xtask bootstrap` goes on \
+                     from there, `cargo xtask down` removes it."
+                )
             );
             Ok(Exit::Interrupted)
         }

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use cluster::{ClusterEngine, ClusterError, Site, bootstrap, bundle, commands};
 use terminal::{
     Setting,
@@ -14,7 +13,7 @@ use terminal::{
 fn main() -> ExitCode {
     // Every client of this program uses the same cryptography; it is the first to say so.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = Cli::parse();
+    let cli = Cli::of_this_process();
     cli.color.write_global();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -3,16 +3,13 @@
 use std::path::PathBuf;
 
 use blueprint::{Arrow, Component};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+use crate::invocation;
 
 /// The lab: GitOps and observability that prove themselves.
 #[derive(Debug, Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    version,
-    propagate_version = true
-)]
+#[command(version, propagate_version = true)]
 pub struct Cli {
     /// Directory of all labs' state [default: .lab beside the manifests]
     #[arg(long, global = true, env = "LAB_STATE", value_name = "DIR")]
@@ -38,6 +35,20 @@ pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The command line of this process, which speaks of the program as it was called; on wrong input the process ends.
+    pub fn of_this_process() -> Self {
+        let mut command = Self::called(invocation());
+        let matches = command.get_matches_mut();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
+    /// The definition of the command line, under a name.
+    pub fn called(name: &'static str) -> clap::Command {
+        Self::command().name(name).bin_name(name)
+    }
 }
 
 /// When to colour output.
@@ -374,13 +385,11 @@ fn workload(name: &str) -> Result<Component, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        Cli::called("lab").debug_assert();
     }
 
     #[test]

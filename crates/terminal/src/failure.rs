@@ -6,6 +6,8 @@ use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use lab::LabError;
 
+use crate::in_own_words;
+
 /// What the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -70,13 +72,13 @@ pub type Explain = fn(&(dyn Error + 'static)) -> Option<(Exit, Option<String>)>;
 pub fn report(error: &anyhow::Error, explain: Explain) -> ExitCode {
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     let cyan = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
-    eprintln!("{red}error:{red:#} {error}");
+    eprintln!("{red}error:{red:#} {}", in_own_words(&error.to_string()));
     for cause in error.chain().skip(1) {
-        eprintln!("  because: {cause}");
+        eprintln!("  because: {}", in_own_words(&cause.to_string()));
     }
     let (exit, hint) = verdict(error, explain);
     if let Some(hint) = hint {
-        eprintln!("{cyan}hint:{cyan:#} {hint}");
+        eprintln!("{cyan}hint:{cyan:#} {}", in_own_words(&hint));
     }
     exit.into()
 }

@@ -7,6 +7,7 @@ pub mod causes;
 pub mod cli;
 pub mod failure;
 mod http;
+mod invocation;
 pub mod open;
 pub mod profile;
 pub mod progress;
@@ -15,4 +16,5 @@ pub mod status;
 pub mod table;
 pub mod verification;
 
+pub use invocation::{in_own_words, invocation};
 pub use setting::Setting;

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, io::IsTerminal as _, pin::pin, time::Duration};
 use anstream::eprintln;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::in_own_words;
+
 /// How often spinners turn.
 const TICK: Duration = Duration::from_millis(120);
 
@@ -41,15 +43,17 @@ impl Progress {
 
     /// Says what an item is doing.
     pub fn update(&mut self, name: &str, line: &str) {
+        let line = &in_own_words(line);
         if self.say(name, line) {
-            self.item(name).bar.set_message(line.to_owned());
+            self.item(name).bar.set_message(line.to_string());
         }
     }
 
     /// Says that an item is done.
     pub fn finish(&mut self, name: &str, line: &str) {
+        let line = &in_own_words(line);
         if self.say(name, line) {
-            self.item(name).bar.finish_with_message(line.to_owned());
+            self.item(name).bar.finish_with_message(line.to_string());
         }
     }
 

@@ -11,6 +11,7 @@ use lab::Lab;
 use crate::{
     cli::Cli,
     failure::{Exit, Failure},
+    invocation,
 };
 
 /// The paths of one invocation.
@@ -42,9 +43,11 @@ impl Setting {
             .context("this program has no directory")?
             .to_owned();
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-        let (root, is_workspace) = match (&cli.root, workspace) {
-            (Some(root), _) => (installation(root)?, false),
-            (None, Some(root)) if root.join("manifests").is_dir() => (root.to_owned(), true),
+        let (root, is_workspace) = match (&cli.root, invocation::installation(), workspace) {
+            (Some(root), _, _) => (installation(root)?, false),
+            // What is installed is used as it was installed, also where its sources are still there.
+            (None, Some(root), _) => (root, false),
+            (None, None, Some(root)) if root.join("manifests").is_dir() => (root.to_owned(), true),
             _ => (programs.join("../share/lab"), false),
         };
         let state = match &cli.state {

@@ -5,6 +5,8 @@ use std::fmt::Display;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 
+use crate::in_own_words;
+
 /// A table with these column heads.
 fn new<const N: usize>(heads: [&str; N]) -> Table {
     let mut table = Table::new();
@@ -46,7 +48,8 @@ impl Rows {
 
     /// Adds a row in a colour, or in the terminal's own.
     pub fn add<const N: usize>(&mut self, color: Option<AnsiColor>, cells: [&dyn Display; N]) {
-        self.table.add_row(cells.map(ToString::to_string));
+        self.table
+            .add_row(cells.map(|cell| in_own_words(&cell.to_string()).into_owned()));
         self.styles
             .push(Style::new().fg_color(color.map(Into::into)));
     }

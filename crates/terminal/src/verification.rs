@@ -15,6 +15,7 @@ use verify::{ArrowReport, Engine, Observer, Options, Phase, Report, Status, Tabl
 use crate::{
     cli,
     failure::{Exit, Failure},
+    in_own_words,
     progress::Progress,
 };
 
@@ -37,7 +38,7 @@ pub async fn run(engine: &dyn Engine, arguments: cli::Verify) -> anyhow::Result<
         write(path, &report.to_mermaid())?;
     }
     if arguments.json {
-        println!("{}", report.to_json());
+        println!("{}", in_own_words(&report.to_json()));
     } else {
         show(&report);
     }
@@ -78,7 +79,7 @@ fn show(report: &Report) {
             .is_terminal()
             .then(|| console_width().unwrap_or(120)),
     };
-    print!("{}", report.to_table(style));
+    print!("{}", in_own_words(&report.to_table(style)));
 }
 
 fn console_width() -> Option<u16> {
@@ -95,7 +96,8 @@ fn exit(report: &Report) -> Exit {
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    fs::write(path, in_own_words(text).as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Shows how the probes get on.

@@ -5,6 +5,7 @@ use oci::{Digest, OciError, Reference};
 use terminal::{
     Setting, cli,
     failure::{Exit, Failure},
+    invocation,
 };
 
 use crate::{ClusterError, Site, Staged, argocd, bootstrap, images};
@@ -26,7 +27,7 @@ pub async fn run(setting: &Setting, site: &Site, arguments: cli::Push) -> anyhow
         .as_ref()
         .filter(|before| before.revision != digest.to_string())
     {
-        eprintln!("Back again: cargo xtask push --to {}", before.revision);
+        eprintln!("Back again: {} push --to {}", invocation(), before.revision);
     }
     let wanted = site.source().at(digest.to_string());
     let root = argocd::root(&site.manifests, &wanted, site.apps())?;

@@ -6,6 +6,7 @@ use kube::ResourceExt as _;
 use terminal::{
     cli,
     failure::Exit,
+    in_own_words,
     status::{
         Application, Gitops, Report, Row,
         watch::{self, Look},
@@ -37,7 +38,7 @@ pub async fn run(site: &Site, arguments: cli::Status) -> anyhow::Result<Exit> {
     }
     let report = report(site).await?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        println!("{}", in_own_words(&serde_json::to_string_pretty(&report)?));
     } else {
         print!("{}", report.to_table());
     }
