@@ -121,12 +121,14 @@ impl Bundle {
         read_anyway: &BTreeSet<Digest>,
         meter: &Meter,
     ) -> Result<(), OciError> {
-        for blob in self.members.blobs() {
-            if !read_anyway.contains(&blob.digest) {
-                meter.expect(blob.size);
-                self.reader(&blob)?.check()?;
-                meter.add(blob.size);
-            }
+        let blobs = self.members.blobs();
+        let blobs: Vec<Descriptor> = blobs
+            .filter(|blob| !read_anyway.contains(&blob.digest))
+            .collect();
+        meter.expect(blobs.iter().map(|blob| blob.size).sum());
+        for blob in blobs {
+            self.reader(&blob)?.check()?;
+            meter.add(blob.size);
         }
         Ok(())
     }

@@ -50,6 +50,8 @@ impl Bundle {
         meter: &Meter,
     ) -> Result<Digest, OciError> {
         let contents = Contents::look_up(registry, recipe).await?;
+        // All of it, before the first comes.
+        meter.expect(contents.blobs.iter().map(|(blob, _)| blob.size).sum());
         let (sender, receiver) = mpsc::channel(PARALLEL);
         let writer = {
             let (index, target) = (contents.index, target.to_owned());
@@ -100,7 +102,6 @@ impl Place {
     ) -> Result<Fetched, OciError> {
         match self {
             Self::Here(source) => {
-                meter.expect(blob.size);
                 meter.add(blob.size);
                 Ok(Fetched {
                     blob,
