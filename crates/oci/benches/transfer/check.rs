@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs::File, io::Read as _, path::Path};
 
 use anyhow::{Context as _, ensure};
-use oci::{Digest, Hasher, ImageSource as _, Layout, Registry, Settings};
+use oci::{Bundle, Digest, Hasher, ImageSource as _, Layout, Meter, Registry, Settings};
 
 use crate::{
     images::{Images, reference},
@@ -22,6 +22,19 @@ pub(crate) fn layout(images: &Images, root: &Path) -> anyhow::Result<()> {
     for digest in &images.blobs {
         hash(&root.join("blobs/sha256").join(digest.hex()), *digest)?;
     }
+    Ok(())
+}
+
+/// A bundle that was made of images.
+pub(crate) fn bundle(images: &Images, path: &Path) -> anyhow::Result<()> {
+    let bundle = Bundle::open(path)?;
+    let found = bundle.images()?;
+    let found: BTreeSet<Digest> = found.iter().map(|image| image.descriptor.digest).collect();
+    ensure!(
+        found == images.names.values().copied().collect(),
+        "the bundle lists other images"
+    );
+    bundle.verify_except(&BTreeSet::new(), &Meter::default())?;
     Ok(())
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Images {
     pub(crate) layout: Layout,
     /// A layout for each image with nothing else in it, which is what `crane push` takes.
     pub(crate) apart: PathBuf,
+    /// A bundle of all of them, which `bundle load` takes.
+    pub(crate) bundle: PathBuf,
     pub(crate) names: BTreeMap<String, Digest>,
     /// Manifests, configurations and layers.
     pub(crate) blobs: BTreeSet<Digest>,
@@ -52,6 +54,7 @@ impl Images {
         let mut images = Self {
             layout,
             apart: directory.join("apart"),
+            bundle: directory.join("bundle.tar.zst"),
             names: BTreeMap::new(),
             blobs: BTreeSet::new(),
             bytes: 0,

@@ -1,4 +1,4 @@
-//! Moving images between registries and layouts: this crate beside skopeo and crane, in one run.
+//! Moving images between registries and one place on a disk: bundles beside the layouts of skopeo and crane, in one run.
 //!
 //! ```console
 //! $ cargo bench --package oci --bench transfer
@@ -7,7 +7,8 @@
 //!
 //! Twenty images with shared layers are made, the same on every machine. Each round moves them once by each tool, one tool
 //! after the other, so that what else the machine does falls on all of them: from a registry into an OCI layout, from a
-//! layout into an empty registry, from a registry into an empty one. `docker-registry` and GNU `time` must be on `PATH`;
+//! layout into an empty registry, from a registry into an empty one. In a layout's place there is a bundle for this crate,
+//! with the cache that it keeps. `docker-registry` and GNU `time` must be on `PATH`;
 //! of skopeo and crane those take part that are.
 //!
 //! Wall time is that of all images. CPU time (user and system) and peak memory (of the largest process) are those of the
@@ -85,6 +86,7 @@ async fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     let images = Images::make(&work.path().join("images"), arguments.mib << 20)?;
     let source = Server::start(&registry, work.path()).await?;
     images.push(&source).await?;
+    ours::pack(&images, &images.bundle).await?;
     let system = System::of(&registry, &tools);
     eprintln!(
         "{} images, {} blobs, {} MiB, in {}",
@@ -110,6 +112,9 @@ async fn compare(arguments: &Arguments) -> anyhow::Result<()> {
                 let cost = measure.run(&script, work.path()).await;
                 let cost = cost.with_context(|| format!("{tool} failed: {task}"))?;
                 let whole = match task {
+                    Task::Pull if *tool == Tool::Ours => {
+                        check::bundle(&images, &layout.join(ours::BUNDLE))
+                    }
                     Task::Pull => check::layout(&images, &layout),
                     Task::Push | Task::Copy => check::registry(&images, &target).await,
                 };

@@ -1,14 +1,21 @@
-//! This crate as a program of its own, so that it is measured as the others are: the bench starts itself with [`COMMAND`].
+//! `bundle create` and `bundle load` as a program of its own, so that they are measured as the others are: the bench starts
+//! itself with [`COMMAND`].
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use oci::{ImageSource as _, Layout, Registry, Settings};
+use oci::{
+    Bundle, BundleRecipe, ImageSource as _, Layout, LocalImage, Meter, Reference, Registry,
+    Settings,
+};
 
-use crate::images::reference;
+use crate::images::{Images, reference};
 
 /// The first argument of a bench that is to move images. A task, its two places and the images' names follow.
 pub(crate) const COMMAND: &str = "ours";
+
+/// The bundle in the directory that `bundle create` is given, beside the cache.
+pub(crate) const BUNDLE: &str = "bundle.tar.zst";
 
 /// Moves images.
 pub(crate) async fn run(arguments: Vec<String>) -> anyhow::Result<()> {
@@ -16,34 +23,62 @@ pub(crate) async fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         bail!("a task, its source, its destination and names are expected");
     };
     match task.as_str() {
-        "pull" => pull(from, Path::new(to), names).await,
-        "push" => push(Path::new(from), to, names).await,
+        "create" => create(from, Path::new(to), names).await,
+        "load" => load(Path::new(from), to).await,
         "copy" => {
             let between = tempfile::tempdir().context("cannot make a directory")?;
-            pull(from, between.path(), names).await?;
-            push(between.path(), to, names).await
+            create(from, between.path(), names).await?;
+            load(&between.path().join(BUNDLE), to).await
         }
         other => bail!("there is no task {other}"),
     }
 }
 
-async fn pull(registry: &str, root: &Path, names: &[String]) -> anyhow::Result<()> {
-    let (client, layout) = (Registry::new(Settings::default()), Layout::create(root)?);
-    for name in names {
-        let reference = reference(registry, name)?;
-        client.pull_image(&reference, &layout, None).await?;
-        let image = layout.image(&reference.to_string())?;
-        layout.set_image(name, image)?;
+/// A bundle of the images, which [`Images`] holds in a layout.
+pub(crate) async fn pack(images: &Images, target: &Path) -> anyhow::Result<()> {
+    let mut local = Vec::new();
+    for name in images.names.keys() {
+        local.push(LocalImage {
+            name: reference("docker.io", name)?.to_string(),
+            source: Arc::new(images.layout.clone()),
+            descriptor: images.layout.image(name)?,
+        });
     }
+    bundle(BTreeSet::new(), local, &images.layout, target).await
+}
+
+async fn create(registry: &str, root: &Path, names: &[String]) -> anyhow::Result<()> {
+    let remote = names.iter().map(|name| reference(registry, name));
+    let cache = Layout::create(&root.join("cache"))?;
+    let remote = remote.collect::<anyhow::Result<BTreeSet<Reference>>>()?;
+    bundle(remote, Vec::new(), &cache, &root.join(BUNDLE)).await
+}
+
+async fn bundle(
+    remote: BTreeSet<Reference>,
+    local: Vec<LocalImage>,
+    cache: &Layout,
+    target: &Path,
+) -> anyhow::Result<()> {
+    let recipe = BundleRecipe {
+        remote,
+        local,
+        platform: None,
+    };
+    let registry = Registry::new(Settings::default());
+    Bundle::create(&registry, &recipe, cache, target, &Meter::default()).await?;
     Ok(())
 }
 
-async fn push(root: &Path, registry: &str, names: &[String]) -> anyhow::Result<()> {
-    let (client, layout) = (Registry::new(Settings::default()), Layout::open(root)?);
-    for name in names {
-        let image = layout.image(name)?;
-        let reference = reference(registry, name)?;
-        client.push_image(&layout, &image, &reference).await?;
+async fn load(bundle: &Path, registry: &str) -> anyhow::Result<()> {
+    let bundle = Arc::new(Bundle::open(bundle)?);
+    let mut images = Vec::new();
+    for image in bundle.images()? {
+        let name: Reference = image.name.unwrap_or_default().parse()?;
+        let name = name.repository().rsplit('/').next().unwrap_or_default();
+        images.push((image.descriptor, reference(registry, name)?));
     }
+    let client = Registry::new(Settings::default());
+    bundle.load(&client, &images, &Meter::default()).await?;
     Ok(())
 }

@@ -68,7 +68,7 @@ impl Tool {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Ours => "lab",
+            Self::Ours => "lab bundle",
             Self::Skopeo => "skopeo copy",
             Self::SkopeoSync => "skopeo sync",
             Self::Crane => "crane",
@@ -101,9 +101,10 @@ impl Tool {
         let to = |name: &str| format!("{}/{REPOSITORY}/{name}:{TAG}", places.target);
         Ok(match (self, task) {
             (Self::Ours, _) => {
+                let bundle = places.images.bundle.display();
                 let (word, from, to) = match task {
-                    Task::Pull => ("pull", places.source.to_owned(), layout.to_string()),
-                    Task::Push => ("push", together.to_string(), places.target.to_owned()),
+                    Task::Pull => ("create", places.source.to_owned(), layout.to_string()),
+                    Task::Push => ("load", bundle.to_string(), places.target.to_owned()),
                     Task::Copy => ("copy", places.source.to_owned(), places.target.to_owned()),
                 };
                 let program = env::current_exe().context("this program has no path")?;
