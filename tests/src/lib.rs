@@ -11,6 +11,7 @@ pub mod http;
 pub mod kind_lab;
 pub mod kustomize;
 pub mod metric_list;
+pub mod pinned_images;
 pub mod program;
 pub mod promql;
 pub mod registry;

@@ -50,6 +50,8 @@ pub struct Engine {
     pub volumes: BTreeMap<String, Labels>,
     /// Containers by name.
     pub containers: BTreeMap<String, Container>,
+    /// Images that were handed over as archives, by name, each with its configuration's digest.
+    pub images: BTreeMap<String, String>,
     /// Files that were written into containers, by their paths.
     pub files: BTreeMap<String, String>,
     /// Every command so far.
@@ -91,6 +93,7 @@ impl Engine {
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             containers: BTreeMap::new(),
+            images: BTreeMap::new(),
             files: BTreeMap::new(),
             commands: Vec::new(),
             config: String::new(),
@@ -202,6 +205,8 @@ impl Engine {
             ("docker", ["network", rest @ ..]) => self.named("network", rest),
             ("docker", ["volume", rest @ ..]) => self.named("volume", rest),
             ("docker", ["ps", rest @ ..]) => self.ps(rest),
+            ("docker", ["load"]) => self.load(&question.input),
+            ("docker", ["image", "inspect", "--format", "{{.Id}}", name]) => self.image_id(name),
             ("docker", ["run", rest @ ..]) => self.run(rest),
             ("docker", ["start", name]) => self.start(name),
             ("docker", ["rm", .., name]) => self.remove(name),

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bundle;
 mod container_engine;
 mod crashes;
 mod lifecycle;

@@ -1,6 +1,8 @@
 //! Docker's commands, as far as a lab gives them.
 
-use serde_json::json;
+use std::io::Read as _;
+
+use serde_json::{Value, json};
 
 use super::{Answer, CLUSTER, Container, Engine, Labels, no, ok, option};
 use crate::registry::Registry;
@@ -49,6 +51,45 @@ impl Engine {
                 ok(format!("{name}\n"))
             }
             _ => no(format!("the test does not know `docker {kind} {words:?}`")),
+        }
+    }
+
+    /// Takes an archive as `docker save` writes it.
+    pub(super) fn load(&mut self, archive: &str) -> Answer {
+        let mut archive = tar::Archive::new(archive.as_bytes());
+        let mut names = Vec::new();
+        let mut list = String::new();
+        for entry in archive.entries().into_iter().flatten() {
+            let Ok(mut entry) = entry else {
+                return no("archive/tar: invalid tar header");
+            };
+            let name = entry.path().map(|path| path.display().to_string());
+            let name = name.unwrap_or_default();
+            if name == "manifest.json" && entry.read_to_string(&mut list).is_err() {
+                return no("invalid manifest.json");
+            }
+            names.push(name);
+        }
+        let list: Value = serde_json::from_str(&list).unwrap_or_default();
+        for image in list.as_array().into_iter().flatten() {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let layers = image["Layers"].as_array().into_iter().flatten().map(text);
+            if let Some(lacking) = layers
+                .chain([text(&image["Config"])])
+                .find(|name| !names.contains(name))
+            {
+                return no(format!("open {lacking}: no such file or directory"));
+            }
+            let id = text(&image["Config"]).replace(".json", "");
+            self.images.insert(text(&image["RepoTags"][0]), id);
+        }
+        ok("Loaded image\n")
+    }
+
+    pub(super) fn image_id(&self, name: &str) -> Answer {
+        match self.images.get(name) {
+            Some(id) => ok(format!("sha256:{id}\n")),
+            None => no(format!("Error: No such image: {name}")),
         }
     }
 
