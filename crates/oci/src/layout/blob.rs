@@ -69,7 +69,7 @@ impl BlobWriter {
         }
         // Asked under the lock: another writer may have renamed the very file that is open here.
         if blobs.join(digest.hex()).exists() {
-            if !is_renamed(&file, &blobs.join(digest.hex())) {
+            if !stands_at(&file, &blobs.join(digest.hex())) {
                 fs::remove_file(&unfinished).map_err(OciError::file("remove", &unfinished))?;
             }
             return Ok(None);
@@ -208,7 +208,7 @@ impl Drop for BlobWriter {
 }
 
 /// Whether the open file stands at `path`.
-fn is_renamed(file: &File, path: &Path) -> bool {
+pub(crate) fn stands_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     match (file.metadata(), path.metadata()) {
         (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
