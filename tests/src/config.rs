@@ -15,6 +15,30 @@ pub fn manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests")
 }
 
+/// Copies the manifests to a directory, with every image at another registry than its own. Upstream's installation of Argo
+/// CD is not copied.
+///
+/// # Panics
+/// When a file cannot be read or written.
+pub fn copy_with_images_at(registry: &str, to: &Path) {
+    for file in files("") {
+        if file == "argocd/install.yaml" {
+            continue;
+        }
+        let mut text = text(&file);
+        for upstream in ["docker.io", "public.ecr.aws", "quay.io", "registry.k8s.io"] {
+            for key in ["image", "name"] {
+                let there = format!("{key}: {upstream}/");
+                text = text.replace(&there, &format!("{key}: {registry}/"));
+            }
+        }
+        let to = to.join(&file);
+        let directory = to.parent().expect("a directory");
+        fs::create_dir_all(directory).expect("a writable directory");
+        fs::write(to, text).expect("a writable directory");
+    }
+}
+
 /// A file under `manifests/`, as text.
 ///
 /// # Panics

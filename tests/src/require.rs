@@ -6,6 +6,7 @@ use std::{
     io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Directories that Debian keeps out of an ordinary user's `PATH` although they hold servers.
@@ -55,6 +56,26 @@ pub fn file(test: &str, path: &Path, reason: &str) -> Option<PathBuf> {
         return Some(path.to_owned());
     }
     skip(test, reason);
+    None
+}
+
+/// What `unshare` needs to run a command that may mount, for itself alone: its mounts go with it.
+pub const MOUNTING: [&str; 3] = ["--user", "--map-root-user", "--mount"];
+
+/// Whether a command of `test` may mount with [`MOUNTING`], which machines forbid in several ways; otherwise as
+/// [`program`].
+///
+/// # Panics
+/// As [`program`].
+pub fn mounting(test: &str) -> Option<()> {
+    let tried = Command::new("unshare")
+        .args(MOUNTING)
+        .args(["mount", "-t", "tmpfs", "try", "/tmp"])
+        .output();
+    if tried.is_ok_and(|tried| tried.status.success()) {
+        return Some(());
+    }
+    skip(test, "nothing can be mounted in a namespace");
     None
 }
 

@@ -23,21 +23,7 @@ impl Manifests {
     fn new(test: &str) -> Option<Self> {
         let server = Server::start(test)?;
         let root = tempfile::tempdir().unwrap();
-        for file in config::files("") {
-            if file == "argocd/install.yaml" {
-                continue;
-            }
-            let to = root.path().join("manifests").join(&file);
-            fs::create_dir_all(to.parent().unwrap()).unwrap();
-            let mut text = fs::read_to_string(config::manifests().join(&file)).unwrap();
-            for registry in ["docker.io", "public.ecr.aws", "quay.io", "registry.k8s.io"] {
-                for key in ["image", "name"] {
-                    let there = format!("{key}: {registry}/");
-                    text = text.replace(&there, &format!("{key}: {}/", server.address()));
-                }
-            }
-            fs::write(to, text).unwrap();
-        }
+        config::copy_with_images_at(&server.address(), &root.path().join("manifests"));
         Some(Self { server, root })
     }
 

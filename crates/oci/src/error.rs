@@ -79,10 +79,10 @@ pub enum OciError {
         /// Those that it has.
         known: Vec<String>,
     },
-    /// Another command is writing the same blob.
+    /// Another command is writing the same blob or bundle.
     #[error("another command is writing {}", path.display())]
     Busy {
-        /// The blob's unfinished file.
+        /// The unfinished file.
         path: PathBuf,
     },
     /// Nothing answered, or what answered went away.
@@ -204,12 +204,16 @@ impl OciError {
     /// What to do next, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::File { source, .. } => match source.kind() {
+            Self::File { action, path, source } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
                     "free some disk space, then run the same command again: it goes on where it stopped".to_owned(),
                 ),
                 io::ErrorKind::PermissionDenied => {
                     Some("make the file accessible to this user".to_owned())
+                }
+                io::ErrorKind::NotFound if *action == "create" => {
+                    let directory = path.parent()?.display();
+                    Some(format!("make its directory first: `mkdir -p {directory}`"))
                 }
                 _ => None,
             },

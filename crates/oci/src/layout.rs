@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 
 pub use blob::BlobWriter;
-pub(crate) use blob::sync_directory;
+pub(crate) use blob::{stands_at, sync_directory};
 
 use crate::{
     BlobReader, Digest, ImageSource, NamedImage, OciError,

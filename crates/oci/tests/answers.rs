@@ -171,6 +171,52 @@ async fn waiting_is_bounded() {
     assert_eq!(requests, 1);
 }
 
+/// An image whose one blob is both configuration and layer, because two would be asked for beside each other: its
+/// manifest, and the blob's digest.
+fn image_of(blob: &str) -> (String, Digest) {
+    let (digest, size) = (Digest::of(blob.as_bytes()), blob.len());
+    let descriptor = format!(r#"{{"mediaType":"b","digest":"{digest}","size":{size}}}"#);
+    let manifest =
+        format!(r#"{{"schemaVersion":2,"config":{descriptor},"layers":[{descriptor}]}}"#);
+    (manifest, digest)
+}
+
+#[tokio::test]
+async fn manifests_and_blobs_are_waited_for_alike() {
+    let busy = |wait: u32| {
+        let header = format!("retry-after: {wait}\r\n");
+        answer("429 Too Many Requests", &header, "")
+    };
+    let (manifest, digest) = image_of("blob");
+    let manifest = || answer("200 OK", "", &manifest);
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Layout::create(directory.path()).unwrap();
+    let get = format!("GET /v2/lab/x/blobs/{digest}");
+
+    // Longer than anybody waits: told at once, and the next one goes on.
+    let server = Canned::start([manifest(), busy(90)]).await;
+    let error = registry()
+        .pull_image(&server.reference(), &layout, None)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, OciError::Throttled { .. }), "{error}");
+    assert_eq!(error.hint().unwrap(), "try again in 90 s");
+    assert_eq!(server.asked(), ["GET /v2/lab/x/manifests/1", &get]);
+    assert!(layout.images().unwrap().is_empty());
+
+    let blob = answer("200 OK", "", "blob");
+    let server = Canned::start([busy(1), manifest(), busy(1), blob]).await;
+    let started = Instant::now();
+    registry()
+        .pull_image(&server.reference(), &layout, None)
+        .await
+        .unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(2));
+    layout.verify().unwrap();
+    let manifest = "GET /v2/lab/x/manifests/1";
+    assert_eq!(server.asked(), [manifest, manifest, &get, &get]);
+}
+
 #[tokio::test]
 async fn refusals_are_told_apart() {
     let body = r#"{"errors":[{"code":"DENIED","message":"not yours"}]}"#;
@@ -259,12 +305,8 @@ async fn nobody_there_and_no_tls_are_told_apart() {
 
 #[tokio::test]
 async fn a_blob_that_breaks_off_is_gone_on_with() {
-    // The one blob is both, because two would be asked for beside each other.
     let blob = "first, second";
-    let digest = Digest::of(blob.as_bytes());
-    let descriptor = format!(r#"{{"mediaType":"b","digest":"{digest}","size":13}}"#);
-    let manifest =
-        format!(r#"{{"schemaVersion":2,"config":{descriptor},"layers":[{descriptor}]}}"#);
+    let (manifest, digest) = image_of(blob);
     let server = Canned::start([
         answer("200 OK", "", &manifest),
         answer("200 OK", "", blob).replace("second", ""),

@@ -46,10 +46,10 @@ pub async fn create(
         .flat_map(|file| file.images().to_vec())
         .collect();
     if let Some(loose) = remote.iter().find(|image| image.digest().is_none()) {
-        return Err(ClusterError::malformed(
-            loose.to_string(),
-            "the manifests name it without a digest; `images pin` shows the one that its tag stands for",
-        ));
+        return Err(ClusterError::Unpinned {
+            image: loose.to_string(),
+            lacks: "digest",
+        });
     }
     let own = images::build(setting, &cache.join("own")).await?;
     let kept = Layout::create(&cache.join("images"))?;

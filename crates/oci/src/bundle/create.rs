@@ -1,6 +1,6 @@
 //! Making a bundle: blobs come from registries into a cache, several at a time, and go into the file as they are there.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, pin::pin, sync::Arc};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
@@ -52,11 +52,15 @@ impl Bundle {
         let contents = Contents::look_up(registry, recipe).await?;
         // All of it, before the first comes.
         meter.expect(contents.blobs.iter().map(|(blob, _)| blob.size).sum());
+        // Before anything is fetched: a file that cannot be written is told at once.
+        let (writer, digest) = {
+            let (index, target) = (contents.index, target.to_owned());
+            blocking(move || BundleWriter::create(&target, &index)).await?
+        };
         let (sender, receiver) = mpsc::channel(PARALLEL);
         let writer = {
-            let (index, target) = (contents.index, target.to_owned());
             let (manifests, blobs) = (contents.manifests, contents.blobs.len());
-            blocking(move || write(&target, &index, &manifests, blobs, receiver))
+            blocking(move || write(writer, &manifests, blobs, receiver))
         };
         let fetcher = async {
             let mut fetches = stream::iter(contents.blobs)
@@ -81,8 +85,16 @@ impl Bundle {
             drop(sender);
             Ok(())
         };
-        let (written, fetched) = tokio::join!(writer, fetcher);
-        fetched.and(written)
+        let mut writer = pin!(writer);
+        tokio::select! {
+            // It has all, or it failed: then what is on its way is of no use.
+            written = &mut writer => written?,
+            fetched = fetcher => {
+                let written = writer.await;
+                fetched.and(written)?;
+            }
+        }
+        Ok(digest)
     }
 }
 
@@ -200,13 +212,11 @@ impl Origin<'_> {
 
 /// Writes the file as blobs come. Without all of them there is none.
 fn write(
-    target: &Path,
-    index: &Index,
+    mut writer: BundleWriter,
     manifests: &[(Digest, Vec<u8>)],
     blobs: usize,
     mut fetched: mpsc::Receiver<Fetched>,
-) -> Result<Digest, OciError> {
-    let (mut writer, digest) = BundleWriter::create(target, index)?;
+) -> Result<(), OciError> {
     for (digest, content) in manifests {
         writer.content(digest, content)?;
     }
@@ -223,10 +233,9 @@ fn write(
     }
     if written < blobs {
         return Err(OciError::malformed(
-            target.display().to_string(),
+            writer.target().display().to_string(),
             format!("only {written} of its {blobs} blobs came"),
         ));
     }
-    writer.finish()?;
-    Ok(digest)
+    writer.finish()
 }

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{writer::BundleWriter, *};
 use crate::{
     Layout, Registry, Settings,
     manifest::{CONFIG, INDEX, LAYER, LAYER_GZIP, MANIFEST, Manifest, to_json},
@@ -259,6 +259,40 @@ fn of_an_index_the_platforms_that_are_there_count() {
     let images = bundle.images().unwrap();
     assert_eq!(images[0].descriptor.digest, index.descriptor.digest);
     assert_eq!(bundle.loaded(&images[0]).unwrap().digest, amd64.digest);
+}
+
+#[test]
+fn a_bundle_has_one_writer() {
+    let fixture = Fixture::new();
+    let index = Index::new(Vec::new());
+    let (first, _) = BundleWriter::create(&fixture.target, &index).unwrap();
+    let error = fixture.create(Vec::new(), None).unwrap_err();
+    assert!(matches!(error, OciError::Busy { .. }), "{error}");
+    drop(first);
+    fixture.create(Vec::new(), None).unwrap();
+    Bundle::open(&fixture.target).unwrap();
+}
+
+#[test]
+fn what_cannot_be_a_bundle_s_file_is_told_with_what_to_do() {
+    let mut fixture = Fixture::new();
+    let directory = fixture.layout.root().join("missing");
+    fixture.target = directory.join("lab.tar.zst");
+    let error = fixture.create(Vec::new(), None).unwrap_err();
+    assert!(error.to_string().starts_with("cannot create"), "{error}");
+    let hint = format!(
+        "make its directory first: `mkdir -p {}`",
+        directory.display()
+    );
+    assert_eq!(error.hint().unwrap(), hint);
+
+    fs::create_dir_all(&fixture.target).unwrap();
+    let error = fixture.create(Vec::new(), None).unwrap_err();
+    let is_directory = |source: &std::io::Error| source.kind() == std::io::ErrorKind::IsADirectory;
+    assert!(
+        matches!(&error, OciError::File { source, .. } if is_directory(source)),
+        "{error:?}"
+    );
 }
 
 proptest! {

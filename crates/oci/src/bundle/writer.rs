@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -15,7 +15,7 @@ use super::{checksums, member};
 use crate::{
     Digest, ImageSource, OciError,
     archive::file_header,
-    layout::{MARKER, sync_directory},
+    layout::{MARKER, stands_at, sync_directory},
     manifest::{Descriptor, Index, to_json},
 };
 
@@ -40,8 +40,12 @@ pub(super) struct BundleWriter {
 impl BundleWriter {
     /// Begins the file with the list of its images. Returns it with the list's digest.
     pub(super) fn create(target: &Path, index: &Index) -> Result<(Self, Digest), OciError> {
+        if target.is_dir() {
+            let error = io::Error::from(io::ErrorKind::IsADirectory);
+            return Err(OciError::file("write", target)(error));
+        }
         let unfinished = beside(target);
-        let file = File::create(&unfinished).map_err(OciError::file("create", &unfinished))?;
+        let file = open(&unfinished)?;
         let mut writer = Self {
             target: target.to_owned(),
             unfinished,
@@ -57,6 +61,11 @@ impl BundleWriter {
         writer.member("oci-layout", MARKER.len() as u64, MARKER)?;
         writer.member("index.json", list.len() as u64, &list[..])?;
         Ok((writer, Digest::of(&list)))
+    }
+
+    /// The name that the file gets.
+    pub(super) fn target(&self) -> &Path {
+        &self.target
     }
 
     /// Adds a blob, checked on the way.
@@ -91,7 +100,7 @@ impl BundleWriter {
             fs::rename(&unfinished, &target)
         };
         end().map_err(OciError::file("write", &target))?;
-        sync_directory(target.parent().unwrap_or(Path::new(".")))
+        sync_directory(directory(&target))
     }
 
     /// Adds a member: its header, its content and what fills its last block.
@@ -135,8 +144,41 @@ impl BundleWriter {
 
 impl Drop for BundleWriter {
     fn drop(&mut self) {
-        // After a rename there is nothing; otherwise nobody can go on with it, nor be told that it could not be removed.
-        let _ = fs::remove_file(&self.unfinished);
+        // After a rename there is nothing, or the file of another writer.
+        if stands_at(&self.file.file, &self.unfinished) {
+            // Nobody can go on with it, nor be told that it could not be removed.
+            let _ = fs::remove_file(&self.unfinished);
+        }
+    }
+}
+
+/// An empty file of this writer alone; what a killed one left is overwritten.
+fn open(path: &Path) -> Result<File, OciError> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(OciError::file("create", path))?;
+    match file.try_lock() {
+        // Asked under the lock: the writer that had it may have renamed or removed the very file that is open here.
+        Ok(()) if stands_at(&file, path) => {}
+        Ok(()) | Err(TryLockError::WouldBlock) => {
+            return Err(OciError::Busy {
+                path: path.to_owned(),
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(OciError::file("lock", path)(error)),
+    }
+    file.set_len(0).map_err(OciError::file("write", path))?;
+    Ok(file)
+}
+
+/// The directory of a file; that of one without is the current one.
+fn directory(file: &Path) -> &Path {
+    match file.parent() {
+        Some(directory) if directory != Path::new("") => directory,
+        _ => Path::new("."),
     }
 }
 

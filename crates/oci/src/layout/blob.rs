@@ -69,7 +69,7 @@ impl BlobWriter {
         }
         // Asked under the lock: another writer may have renamed the very file that is open here.
         if blobs.join(digest.hex()).exists() {
-            if !is_renamed(&file, &blobs.join(digest.hex())) {
+            if !stands_at(&file, &blobs.join(digest.hex())) {
                 fs::remove_file(&unfinished).map_err(OciError::file("remove", &unfinished))?;
             }
             return Ok(None);
@@ -126,7 +126,7 @@ impl BlobWriter {
             .map_err(OciError::file("write", &self.unfinished))
     }
 
-    /// Makes it part of the layout: checked, on disk, under its name. Returns its digest and its size in bytes.
+    /// Makes it part of the layout: checked, under its name. Returns its digest and its size in bytes.
     ///
     /// # Errors
     /// [`OciError::Mismatch`] and [`OciError::Malformed`] where it is not the blob that was announced, which removes it;
@@ -160,12 +160,10 @@ impl BlobWriter {
                 return Err(fault);
             }
         }
-        self.file
-            .sync_all()
-            .map_err(OciError::file("write", &self.unfinished))?;
+        // Not synced: what a power cut leaves of it has another digest, which is seen when it is read, and gigabytes of layers
+        // would wait for the disk twice on their way into a bundle.
         let target = self.blobs.join(found.hex());
         fs::rename(&self.unfinished, &target).map_err(OciError::file("create", &target))?;
-        sync_directory(&self.blobs)?;
         // The name is free: nothing is left for `drop`.
         self.expected = Some((found, self.written));
         Ok((found, self.written))
@@ -208,7 +206,7 @@ impl Drop for BlobWriter {
 }
 
 /// Whether the open file stands at `path`.
-fn is_renamed(file: &File, path: &Path) -> bool {
+pub(crate) fn stands_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     match (file.metadata(), path.metadata()) {
         (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),

@@ -1,0 +1,208 @@
+//! Images that are quickly made, a registry that has them, and what a test asks about a bundle of them.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use lab_tests::registry::Registry as Server;
+use oci::{
+    Bundle, BundleRecipe, Digest, ImageSource as _, Layout, LocalImage, Meter, Moved, OciError,
+    Reference, Registry, Settings,
+    manifest::{CONFIG, Descriptor, INDEX, Index, LAYER_GZIP, MANIFEST, Manifest, Platform},
+};
+use tempfile::TempDir;
+
+/// Bytes that do not get smaller: as many for each seed, and others.
+pub fn noise(seed: u64, size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    fastrand::Rng::with_seed(seed).fill(&mut bytes);
+    bytes
+}
+
+pub fn client() -> Registry {
+    Registry::new(Settings::default())
+}
+
+pub fn reference(server: &Server, name: &str) -> Reference {
+    format!("{}/{name}", server.address()).parse().unwrap()
+}
+
+/// An image of these layers, with a configuration that no other one has.
+pub fn image(layout: &Layout, architecture: &str, layers: &[&[u8]]) -> Descriptor {
+    let layers: Vec<_> = layers
+        .iter()
+        .map(|content| layout.add(LAYER_GZIP, content).unwrap())
+        .collect();
+    let digests: Vec<_> = layers
+        .iter()
+        .map(|layer| layer.digest.to_string())
+        .collect();
+    let config = serde_json::json!({
+        "architecture": architecture,
+        "os": "linux",
+        "rootfs": { "type": "layers", "diff_ids": digests },
+    });
+    let config = layout.add(CONFIG, config.to_string().as_bytes()).unwrap();
+    let manifest = serde_json::to_vec(&Manifest::new(config, layers)).unwrap();
+    Descriptor {
+        platform: Some(Platform::linux(architecture)),
+        ..layout.add(MANIFEST, &manifest).unwrap()
+    }
+}
+
+/// An index of images.
+pub fn index(layout: &Layout, images: &[&Descriptor]) -> Descriptor {
+    let images = images.iter().map(|image| (*image).clone()).collect();
+    let index = serde_json::to_vec(&Index::new(images)).unwrap();
+    layout.add(INDEX, &index).unwrap()
+}
+
+/// A registry with images, each known by its digest.
+pub struct Upstream {
+    pub server: Server,
+    pub images: Vec<Reference>,
+}
+
+impl Upstream {
+    /// Pushes what `made` makes in a layout, by name.
+    pub async fn of(
+        server: Server,
+        made: impl Fn(&Layout) -> Vec<(&'static str, Descriptor)>,
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::create(directory.path()).unwrap();
+        let mut images = Vec::new();
+        for (name, image) in made(&layout) {
+            let reference = reference(&server, name);
+            let moved = client().push_image(&layout, &image, &reference).await;
+            images.push(reference.with_digest(moved.unwrap().digest));
+        }
+        Self { server, images }
+    }
+
+    /// One image of one layer.
+    pub async fn with_layer(server: Server, layer: &[u8]) -> Self {
+        Self::of(server, |layout| {
+            vec![("team/one:1", image(layout, "amd64", &[layer]))]
+        })
+        .await
+    }
+
+    pub fn recipe(&self, platform: Option<&str>) -> BundleRecipe {
+        BundleRecipe {
+            remote: self.images.iter().cloned().collect(),
+            local: Vec::new(),
+            platform: platform.map(|platform| platform.parse().unwrap()),
+        }
+    }
+}
+
+/// A directory with a cache, and a bundle that is made in it.
+pub struct Workshop {
+    directory: TempDir,
+}
+
+impl Workshop {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("out")).unwrap();
+        Self { directory }
+    }
+
+    pub fn cache(&self) -> Layout {
+        Layout::create(&self.directory.path().join("cache")).unwrap()
+    }
+
+    pub fn target(&self) -> PathBuf {
+        self.directory.path().join("out/lab.tar.zst")
+    }
+
+    pub async fn create(&self, recipe: &BundleRecipe, meter: &Meter) -> Result<Digest, OciError> {
+        Bundle::create(&client(), recipe, &self.cache(), &self.target(), meter).await
+    }
+
+    /// Makes the bundle and opens it.
+    pub async fn bundle(&self, recipe: &BundleRecipe) -> Arc<Bundle> {
+        let digest = self.create(recipe, &Meter::default()).await.unwrap();
+        let bundle = open(&self.target());
+        assert_eq!(bundle.digest(), digest);
+        bundle
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        fs::read(self.target()).unwrap()
+    }
+
+    /// Demands that no bundle is there, nor a part of one.
+    pub fn has_no_bundle(&self) {
+        assert_eq!(names(&self.directory.path().join("out")), [""; 0]);
+    }
+
+    /// Demands that nothing of the cache waits to be gone on with.
+    pub fn has_nothing_unfinished(&self) {
+        let unfinished = names(self.cache().root());
+        let unfinished = unfinished.iter().filter(|name| name.contains("unfinished"));
+        assert_eq!(unfinished.count(), 0);
+    }
+}
+
+pub fn open(path: &Path) -> Arc<Bundle> {
+    Arc::new(Bundle::open(path).unwrap())
+}
+
+/// The names in a directory.
+pub fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// An image of this machine under a name.
+pub fn local(layout: &Layout, name: &str, descriptor: Descriptor) -> LocalImage {
+    LocalImage {
+        name: name.to_owned(),
+        source: Arc::new(layout.clone()),
+        descriptor,
+    }
+}
+
+/// Each image of a bundle with its place in a registry, under `below` and without its digest.
+pub fn places(bundle: &Bundle, server: &Server, below: &str) -> Vec<(Descriptor, Reference)> {
+    let images = bundle.images().unwrap();
+    let places = images.iter().map(|image| {
+        let name: Reference = image.name.as_ref().unwrap().parse().unwrap();
+        let place = format!("{below}/{}:{}", name.repository(), name.tag().unwrap());
+        (bundle.loaded(image).unwrap(), reference(server, &place))
+    });
+    places.collect()
+}
+
+pub async fn load(
+    bundle: &Arc<Bundle>,
+    places: &[(Descriptor, Reference)],
+) -> Result<Vec<Moved>, OciError> {
+    bundle.load(&client(), places, &Meter::default()).await
+}
+
+/// Demands that none of the places names anything.
+pub async fn nothing_is_named(places: &[(Descriptor, Reference)]) {
+    for (_, place) in places {
+        let error = client().resolve(place).await.unwrap_err();
+        assert!(matches!(error, OciError::NotFound { .. }), "{error}");
+    }
+}
+
+/// The digests of an image's layers, in a layout or bundle.
+pub fn layers(source: &dyn oci::ImageSource, image: &Descriptor) -> BTreeSet<Digest> {
+    let blobs = source.parts(image).unwrap().blobs.into_iter();
+    blobs
+        .filter(|blob| blob.media_type == LAYER_GZIP)
+        .map(|blob| blob.digest)
+        .collect()
+}

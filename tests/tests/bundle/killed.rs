@@ -1,0 +1,146 @@
+//! `bundle create` that is killed, or runs out of space, is run again and completes.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use lab_tests::{
+    command_line::{Said, said},
+    group::Group,
+    registry::Registry as Server,
+    require, wait,
+};
+
+use crate::{images::names, installation::Installation, line::Line};
+
+/// The size of each image's own layer, of which there is one for each of about 17 images.
+const LAYER_BYTES: usize = 512 << 10;
+
+#[tokio::test]
+async fn killed_anywhere_it_completes_the_next_time() {
+    let Some(server) = Server::start("killed_anywhere_it_completes_the_next_time") else {
+        return;
+    };
+    let line = Line::to(server.address()).await;
+    let lab = Installation::behind(server, &line.address(), LAYER_BYTES).await;
+    line.stop_after(u64::MAX);
+    run(lab.create("whole", &lab.out("whole.tar.zst")))
+        .await
+        .with_code(0);
+
+    // At the first manifest, within the first blobs, in the middle, and near the end: each goes on from the one before.
+    let mut passed = 0;
+    for mebibytes in [0, 1, 2, 4] {
+        let bytes = mebibytes << 20;
+        passed += bytes;
+        line.stop_after(bytes);
+        let mut command = lab.create("killed", &lab.out("lab.tar.zst"));
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut running = Group::start(&mut command);
+        line.has_stopped().await;
+        // What has passed the line arrives.
+        wait::until("the cache to fill", async || {
+            match size(&lab.cache("killed")) {
+                size if size >= passed / 2 => Ok(()),
+                size => Err(format!("{size} bytes")),
+            }
+        })
+        .await;
+        assert!(running.ended().is_none(), "it ended before it was killed");
+        running.kill();
+        assert!(!lab.out("lab.tar.zst").exists());
+    }
+    line.stop_after(u64::MAX);
+    let before = lab.server.requests().len();
+    run(lab.create("killed", &lab.out("lab.tar.zst")))
+        .await
+        .with_code(0);
+    let asked = &lab.server.requests()[before..];
+    let blobs = |requests: &[String]| {
+        let blobs = requests
+            .iter()
+            .filter(|request| request.contains("/blobs/"));
+        blobs.count()
+    };
+    // A layer and a configuration of each image, and the layer that they share.
+    assert!(blobs(asked) < 2 * lab.images.len(), "{asked:?}");
+    assert!(lab.bytes("lab.tar.zst") == lab.bytes("whole.tar.zst"));
+    assert_eq!(names(&lab.out("")), ["lab.tar.zst", "whole.tar.zst"]);
+    let kept = names(&lab.cache("killed"));
+    assert_eq!(kept, ["blobs", "index.json", "oci-layout"]);
+}
+
+/// Runs a command to its end while the line carries what it asks for.
+async fn run(command: Command) -> Said {
+    tokio::task::spawn_blocking(|| said(command)).await.unwrap()
+}
+
+/// The bytes of all files in a directory; of one that is not there, or goes while it is looked at, none.
+fn size(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(found) if found.is_dir() => size(&entry.path()),
+            Ok(found) => found.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_gone_on_from() {
+    let test = "a_full_disk_is_told_and_gone_on_from";
+    if require::mounting(test).is_none() {
+        return;
+    }
+    let Some(lab) = Installation::new(test, LAYER_BYTES).await else {
+        return;
+    };
+    lab.created("whole", "whole.tar.zst").with_code(0);
+    let whole = lab.bytes("whole.tar.zst");
+    let bytes = whole.len();
+    // First the cache does not fit, then the cache and half of the bundle.
+    for (name, size) in [("cache", bytes / 2), ("bundle", bytes * 3 / 2)] {
+        let copy = format!("{name}.tar.zst");
+        let said = said(on_a_small_disk(&lab, size, &copy)).with_code(0);
+        for words in [
+            "error: cannot write ",
+            "because: No space left on device",
+            "hint: free some disk space, then run the same command again: it goes on where it stopped",
+        ] {
+            assert!(said.stderr.contains(words), "{words}: {said:?}");
+        }
+        assert!(lab.bytes(&copy) == whole, "{said:?}");
+    }
+}
+
+/// `bundle create` in a namespace where cache and bundle lie on a disk of this size, and again when it has grown. Ends with
+/// 0 when the first failed with 1 and left no bundle, and the second made one, of which a copy is left in `out/`.
+fn on_a_small_disk(lab: &Installation, size: usize, copy: &str) -> Command {
+    const SCRIPT: &str = r#"
+        disk=$1 size=$2 copy=$3
+        shift 3
+        mount -t tmpfs -o size="$size" small "$disk" && mkdir "$disk/out" || exit 10
+        "$@"
+        [ $? -eq 1 ] || exit 11
+        [ -z "$(ls -A "$disk/out")" ] || exit 12
+        mount -o remount,size=100m "$disk" || exit 13
+        "$@" || exit 14
+        cp "$disk/out/lab.tar.zst" "$copy""#;
+    let disk = lab.out("../disk");
+    fs::create_dir_all(&disk).unwrap();
+    let create = lab.create("disk", &disk.join("out/lab.tar.zst"));
+    let mut command = Command::new("unshare");
+    command
+        .args(require::MOUNTING)
+        .args(["sh", "-c", SCRIPT, "sh"])
+        .arg(&disk)
+        .arg(size.to_string())
+        .arg(lab.out(copy))
+        .arg(create.get_program())
+        .args(create.get_args())
+        .env_remove("LAB_NAME");
+    command
+}
