@@ -45,14 +45,15 @@ pub fn setting_of(setting: &Setting) -> Setting {
 /// # Errors
 /// When the bundle has none, or it is damaged.
 pub fn sbom(bundle: &oci::Bundle) -> Result<Vec<u8>, ClusterError> {
-    let image = named(bundle, SBOM)?;
-    let mut content = Vec::new();
-    for blob in bundle.parts(&image)?.unique_blobs() {
-        if blob.media_type == SBOM_TYPE {
-            content = bundle.read(blob)?;
-        }
+    let parts = bundle.parts(&named(bundle, SBOM)?)?;
+    let found = parts.blobs.iter().find(|blob| blob.media_type == SBOM_TYPE);
+    match found {
+        Some(blob) => Ok(bundle.read(blob)?),
+        None => Err(ClusterError::malformed(
+            format!("{SBOM} of {}", bundle.what()),
+            format!("it has nothing of type {SBOM_TYPE}"),
+        )),
     }
-    Ok(content)
 }
 
 /// An image of a bundle with the place that it gets in a registry.
