@@ -16,6 +16,7 @@ pub struct Registry {
     server: Group,
     folder: TempDir,
     port: u16,
+    program: PathBuf,
 }
 
 impl Registry {
@@ -44,6 +45,7 @@ impl Registry {
             server: serve(program, folder.path()),
             folder,
             port,
+            program: program.to_owned(),
         };
         registry.ready()
     }
@@ -57,6 +59,13 @@ impl Registry {
     /// Ends it.
     pub fn end(&mut self) {
         self.server.kill();
+    }
+
+    /// Ends it and starts it again: its log holds what comes from here on, and nothing that was late.
+    pub fn restart(&mut self) {
+        self.end();
+        let program = self.program.clone();
+        self.resume(&program);
     }
 
     /// Its host and port.

@@ -9,7 +9,7 @@ use lab_tests::{
 
 use crate::{
     images::{client, names, reference},
-    installation::Installation,
+    installation::{Installation, LAYERS},
 };
 
 /// What stands in a bundle besides the images that the manifests name.
@@ -76,7 +76,9 @@ async fn a_bundle_is_made_looked_at_and_loaded() {
     let load = ["load", "--to", &place];
     let loaded = bundle(&load, &file).with_code(0);
     assert_eq!(loaded.stdout.lines().count(), 1 + listed.len());
-    assert!(!loaded.stdout.contains("was there"), "{loaded:?}");
+    // Those with a layer of their own, and the lab's own.
+    let sent = loaded.stdout.matches(" MiB\n").count();
+    assert_eq!(sent, LAYERS + OWN.len(), "{loaded:?}");
     for image in &lab.images {
         let name = format!("team/{}:{}", image.repository(), image.tag().unwrap());
         let found = client().resolve(&reference(&to, &name)).await.unwrap();
@@ -84,7 +86,7 @@ async fn a_bundle_is_made_looked_at_and_loaded() {
         assert!(loaded.stdout.contains(&row), "{row}: {loaded:?}");
     }
     let again = bundle(&load, &file).with_code(0).stdout;
-    assert_eq!(again.matches("was there").count(), listed.len(), "{again}");
+    assert_eq!(again.matches(" nothing\n").count(), listed.len(), "{again}");
 }
 
 /// Reads the bill of materials as a program does that knows nothing of the lab.
@@ -153,23 +155,33 @@ async fn bad_input_is_told_with_what_to_do() {
     let Some(lab) = Installation::new("bad_input_is_told_with_what_to_do", 5000).await else {
         return;
     };
-    let no_bundle = lab.out("no-bundle");
-    fs::write(&no_bundle, "text").unwrap();
-    let missing = lab.out("missing");
-    for file in [&missing, &no_bundle] {
-        let path = file.display();
-        let words = if *file == missing {
-            format!("error: cannot read {path}\n  because: No such file or directory")
-        } else {
-            format!("error: {path} is malformed: it does not end with a table of its frames")
-        };
+    let (missing, directory) = (lab.out("missing"), lab.out(""));
+    let (empty, text) = (lab.out("empty"), lab.out("text"));
+    fs::write(&empty, "").unwrap();
+    fs::write(&text, "no bundle at all").unwrap();
+    for (file, words) in [
+        (
+            &missing,
+            "cannot read FILE\n  because: No such file or directory",
+        ),
+        (&directory, "cannot read FILE\n  because: is a directory"),
+        (
+            &empty,
+            "FILE is malformed: it does not end with a table of its frames: it is cut short, or no bundle",
+        ),
+        (
+            &text,
+            "FILE is malformed: it does not end with a table of its frames: it is cut short, or no bundle",
+        ),
+    ] {
+        let words = words.replace("FILE", &file.display().to_string());
         for arguments in [
             &["inspect"][..],
             &["inspect", "--json"],
             &["inspect", "--sbom"],
             &["load", "--to", "127.0.0.1:1/team"],
         ] {
-            tells(&bundle(arguments, file), &[&words]);
+            tells(&bundle(arguments, file), &[&format!("error: {words}")]);
         }
     }
     let mut nonsense = lab.create("state", &lab.out("lab.tar.zst"));
@@ -204,7 +216,7 @@ async fn bad_input_is_told_with_what_to_do() {
             "hint: write it as registry/repository:tag@sha256:digest",
         ],
     );
-    assert_eq!(names(&lab.out("")), ["no-bundle"]);
+    assert_eq!(names(&lab.out("")), ["empty", "text"]);
 }
 
 /// Demands a failure with these words, and nothing on standard output.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use lab_tests::registry::Registry as Server;
+use lab_tests::{registry::Registry as Server, wait};
 use oci::{
     Bundle, BundleRecipe, Digest, ImageSource as _, Layout, LocalImage, Meter, Moved, OciError,
     Reference, Registry, Settings,
@@ -30,11 +30,19 @@ pub fn reference(server: &Server, name: &str) -> Reference {
     format!("{}/{name}", server.address()).parse().unwrap()
 }
 
+/// Puts a blob into a layout without waiting for the disk.
+fn put(layout: &Layout, media_type: &str, content: &[u8]) -> Descriptor {
+    let blob = Descriptor::of(media_type, content);
+    let path = layout.root().join("blobs/sha256").join(blob.digest.hex());
+    fs::write(path, content).unwrap();
+    blob
+}
+
 /// An image of these layers, with a configuration that no other one has.
 pub fn image(layout: &Layout, architecture: &str, layers: &[&[u8]]) -> Descriptor {
     let layers: Vec<_> = layers
         .iter()
-        .map(|content| layout.add(LAYER_GZIP, content).unwrap())
+        .map(|content| put(layout, LAYER_GZIP, content))
         .collect();
     let digests: Vec<_> = layers
         .iter()
@@ -45,11 +53,11 @@ pub fn image(layout: &Layout, architecture: &str, layers: &[&[u8]]) -> Descripto
         "os": "linux",
         "rootfs": { "type": "layers", "diff_ids": digests },
     });
-    let config = layout.add(CONFIG, config.to_string().as_bytes()).unwrap();
+    let config = put(layout, CONFIG, config.to_string().as_bytes());
     let manifest = serde_json::to_vec(&Manifest::new(config, layers)).unwrap();
     Descriptor {
         platform: Some(Platform::linux(architecture)),
-        ..layout.add(MANIFEST, &manifest).unwrap()
+        ..put(layout, MANIFEST, &manifest)
     }
 }
 
@@ -57,7 +65,7 @@ pub fn image(layout: &Layout, architecture: &str, layers: &[&[u8]]) -> Descripto
 pub fn index(layout: &Layout, images: &[&Descriptor]) -> Descriptor {
     let images = images.iter().map(|image| (*image).clone()).collect();
     let index = serde_json::to_vec(&Index::new(images)).unwrap();
-    layout.add(INDEX, &index).unwrap()
+    put(layout, INDEX, &index)
 }
 
 /// A registry with images, each known by its digest.
@@ -147,6 +155,19 @@ impl Workshop {
         let unfinished = unfinished.iter().filter(|name| name.contains("unfinished"));
         assert_eq!(unfinished.count(), 0);
     }
+}
+
+/// The requests with these words as soon as the registry's log has so many: it writes after it has answered.
+pub async fn logged(server: &Server, words: &str, count: usize) -> Vec<String> {
+    wait::until("the registry's log", async || {
+        let mut requests = server.requests();
+        requests.retain(|request| request.contains(words));
+        match requests.len() == count {
+            true => Ok(requests),
+            false => Err(format!("{requests:?}")),
+        }
+    })
+    .await
 }
 
 pub fn open(path: &Path) -> Arc<Bundle> {

@@ -18,6 +18,9 @@ use tempfile::TempDir;
 
 use crate::images::{client, image, index, noise};
 
+/// How many images have a layer of their own; the others have one of theirs.
+pub const LAYERS: usize = 4;
+
 /// What stands in for upstream's installation of Argo CD.
 const ARGO_CD: &[u8] = b"kind: List\n";
 
@@ -112,14 +115,14 @@ async fn fill(manifests: &Path, layer_bytes: usize) -> Vec<Reference> {
     let named = files.iter().flat_map(|file| file.images().to_vec());
     let mut digests = BTreeMap::new();
     for (number, name) in named.enumerate() {
-        let seed = number as u64;
+        let seed = (number % LAYERS) as u64;
         let shared = noise(1000, 10_000);
         let of = |architecture: &str, seed: u64| {
             let layer = noise(seed, layer_bytes);
             image(&layout, architecture, &[&shared, &layer])
         };
         // Some are for all machines.
-        let made = match number % 3 {
+        let made = match seed {
             0 => index(&layout, &[&of("amd64", seed), &of("arm64", seed + 500)]),
             _ => of("amd64", seed),
         };

@@ -139,7 +139,8 @@ async fn load(setting: &Setting, arguments: cli::LoadBundle) -> anyhow::Result<E
     let mut rows = Rows::new(["IMAGE", "SENT"]);
     for ((_, place), moved) in images.iter().zip(&moved) {
         let sent = match moved.blobs {
-            0 => "was there".to_owned(),
+            // All was there, or in another repository of the registry.
+            0 => "nothing".to_owned(),
             _ => mib(moved.bytes),
         };
         rows.add(None, [&place.with_digest(moved.digest), &sent]);

@@ -18,6 +18,9 @@ use super::{
 };
 use crate::{BlobReader, Digest, OciError, archive::file_header, manifest::Descriptor};
 
+/// What the table of frames ends with: how many there are, and what marks it (zstd's `contrib/seekable_format`).
+const TABLE_END_BYTES: u64 = 9;
+
 /// The members of a bundle.
 #[derive(Debug)]
 pub(super) struct Members {
@@ -38,12 +41,22 @@ impl Members {
     /// Finds the members of a file, from their headers.
     pub(super) fn scan(path: &Path) -> Result<Self, OciError> {
         let mut file = File::open(path).map_err(OciError::file("read", path))?;
-        let length = file.metadata().map_err(OciError::file("read", path))?.len();
-        let malformed = |reason: &str| OciError::malformed(path.display().to_string(), reason);
+        let metadata = file.metadata().map_err(OciError::file("read", path))?;
+        if metadata.is_dir() {
+            let error = io::Error::from(io::ErrorKind::IsADirectory);
+            return Err(OciError::file("read", path)(error));
+        }
+        let length = metadata.len();
         let table = SeekTable::from_seekable(&mut file).map_err(|error| {
-            malformed(&format!(
-                "it does not end with a table of its frames ({error}): it is cut short, or no bundle"
-            ))
+            // What the library says of other files helps nobody; that a disk cannot be read does.
+            let why = match error.is_io() && length >= TABLE_END_BYTES {
+                true => format!(" ({error})"),
+                false => String::new(),
+            };
+            let reason = format!(
+                "it does not end with a table of its frames{why}: it is cut short, or no bundle"
+            );
+            OciError::malformed(path.display().to_string(), reason)
         })?;
         let mut members = Self {
             path: path.to_owned(),
