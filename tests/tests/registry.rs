@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
-use lab_tests::{registry::Registry as Server, require};
+use lab_tests::{registry::Registry as Server, require, wait};
 use oci::{
     Artifact, Digest, ImageSource as _, Layout, OciError, Reference, Registry, Settings, image,
     manifest::{Descriptor, INDEX, Index, Manifest, Platform},
@@ -95,53 +95,62 @@ async fn an_artifact_comes_back_as_it_was_pushed() {
 
 #[tokio::test]
 async fn pushing_what_is_there_is_one_head_request() {
-    let Some(server) = Server::start("pushing_what_is_there_is_one_head_request") else {
+    let Some(mut server) = Server::start("pushing_what_is_there_is_one_head_request") else {
         return;
     };
     let (artifact, client) = (artifact(), client());
     let first = reference(&server, "lab/manifests:1");
     client.push_artifact(&artifact, &first).await.unwrap();
-    let before = server.requests().len();
+    server.restart();
     // Another client: nothing is remembered.
     let moved = self::client()
         .push_artifact(&artifact, &first)
         .await
         .unwrap();
     assert_eq!((moved.blobs, moved.bytes), (0, 0));
-    assert_eq!(
-        server.requests()[before..],
-        ["HEAD /v2/lab/manifests/manifests/1 200"]
-    );
+    was_asked(&server, &["HEAD /v2/lab/manifests/manifests/1 200"]);
 
     // Under another tag it costs that tag.
-    let before = server.requests().len();
+    server.restart();
     let second = reference(&server, "lab/manifests:2");
-    client.push_artifact(&artifact, &second).await.unwrap();
+    self::client()
+        .push_artifact(&artifact, &second)
+        .await
+        .unwrap();
     let digest = artifact.digest();
-    assert_eq!(
-        server.requests()[before..],
-        [
-            "HEAD /v2/lab/manifests/manifests/2 404".to_owned(),
-            format!("HEAD /v2/lab/manifests/manifests/{digest} 200"),
-            "PUT /v2/lab/manifests/manifests/2 201".to_owned(),
-        ]
+    was_asked(
+        &server,
+        &[
+            "HEAD /v2/lab/manifests/manifests/2 404",
+            &format!("HEAD /v2/lab/manifests/manifests/{digest} 200"),
+            "PUT /v2/lab/manifests/manifests/2 201",
+        ],
     );
 
     let (_directory, layout, image) = built();
     let reference = reference(&server, "lab/producer:1");
-    client
+    self::client()
         .push_image(&layout, &image, &reference)
         .await
         .unwrap();
-    let before = server.requests().len();
-    client
+    server.restart();
+    self::client()
         .push_image(&layout, &image, &reference)
         .await
         .unwrap();
-    assert_eq!(
-        server.requests()[before..],
-        ["HEAD /v2/lab/producer/manifests/1 200"]
-    );
+    was_asked(&server, &["HEAD /v2/lab/producer/manifests/1 200"]);
+}
+
+/// Since its last start. It writes its log when it has answered.
+fn was_asked(server: &Server, expected: &[&str]) {
+    let found = wait::until_blocking("the registry's log", || {
+        let found = server.requests();
+        if found.len() < expected.len() {
+            return Err(format!("{found:?}"));
+        }
+        Ok(found)
+    });
+    assert_eq!(found, expected);
 }
 
 #[tokio::test]
