@@ -144,7 +144,7 @@ async fn take(
     progress: &mut Progress,
     name: &str,
 ) -> Result<Taken, ChaosError> {
-    progress.update(name, &format!("after {} messages", step.load));
+    progress.mention(name, &format!("after {} messages", step.load));
     let goal = site.journals.confirmed()? + step.load;
     let at_confirmed = wait::until("load", LOAD, async || match site.journals.confirmed() {
         Ok(confirmed) if confirmed >= goal => Ok(confirmed),
@@ -152,9 +152,9 @@ async fn take(
         Err(error) => Err(error.to_string()),
     })
     .await?;
-    progress.update(name, "breaks");
+    progress.mention(name, "breaks it");
     let Injected { did, held } = inject(site, step).await?;
-    progress.update(name, &format!("{did}; must recover"));
+    progress.mention(name, &format!("{did}; must recover"));
     let recovered = steady::reached(site).await?;
     for service in [&site.producer, &site.consumer] {
         service.proxy.release();

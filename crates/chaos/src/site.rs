@@ -19,7 +19,7 @@ pub(crate) use self::{broker::Broker, service::Service};
 
 /// New messages a second: a load at which two cores shared with other work let the consumer keep up, so that a backlog is
 /// the work of a fault.
-const RATE: u32 = 3_000;
+const RATE: u32 = 5_000;
 
 /// Small, because what is asked is whether messages arrive.
 const PAYLOAD_BYTES: u32 = 128;

@@ -3,25 +3,35 @@
 use super::FELT;
 use crate::{ChaosError, site::Service, wait};
 
+/// Counts the connections that came to work.
+const CONNECTS: &str = "lab_broker_connects_total";
+
 /// Closes a service's connections at both ends.
-pub(super) fn cut(service: &Service) -> String {
+pub(super) async fn cut(service: &Service) -> Result<String, ChaosError> {
     let open = service.proxy.connections();
-    service.proxy.cut();
-    format!("{open} connection(s) cut")
+    connects_anew(service, || service.proxy.cut()).await?;
+    Ok(format!("{open} connection(s) cut, connected anew"))
 }
 
 /// Lets a service's connections carry nothing any more; they stay open until it has recovered without them.
 pub(super) async fn half_open(service: &Service) -> Result<String, ChaosError> {
-    let before = service.proxy.connections();
-    service.proxy.forget();
+    let open = service.proxy.connections();
+    connects_anew(service, || service.proxy.forget()).await?;
+    Ok(format!("{open} connection(s) forgotten, connected anew"))
+}
+
+/// Makes a fault and waits until the service works over another connection, so that nothing is published over the old one
+/// and taken for recovery.
+async fn connects_anew(service: &Service, fault: impl Fn()) -> Result<(), ChaosError> {
+    let count = format!("what {} counts", service.component);
+    let before = wait::until(&count, FELT, async || service.counter(CONNECTS).await).await?;
+    fault();
     let what = format!("{} to connect anew", service.component);
-    // Whoever gives up closes its end, which the proxy does not pass on: the old ones are there until they are released.
-    wait::until(&what, FELT, async || match service.proxy.connections() {
-        open if open > before => Ok(()),
-        open => Err(format!("{open} connection(s), all forgotten")),
+    wait::until(&what, FELT, async || {
+        match service.counter(CONNECTS).await? {
+            now if now > before => Ok(()),
+            now => Err(format!("{now} connections so far")),
+        }
     })
-    .await?;
-    Ok(format!(
-        "{before} connection(s) forgotten until it made another"
-    ))
+    .await
 }
