@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use host::HostError;
 use jiff::Timestamp;
 use lab::{Engine, Lab, LabFile};
 use terminal::{cli::Fault, progress::Progress};
@@ -78,7 +79,19 @@ pub async fn run(
         lab.purge()?;
         return Ok(None);
     };
-    let mut report = outcome?;
+    let mut report = match outcome {
+        Ok(report) => report,
+        Err(error @ ChaosError::Host(HostError::MissingProgram { .. })) => {
+            lab.purge()?;
+            return Err(error);
+        }
+        Err(source) => {
+            return Err(ChaosError::NotCarriedOut {
+                path: lab.directory().to_owned(),
+                source: Box::new(source),
+            });
+        }
+    };
     if report.holds() {
         lab.purge()?;
     } else {

@@ -6,6 +6,8 @@ use host::HostError;
 use lab::LabError;
 use messaging::{broker::BrokerError, journal::JournalError};
 
+use crate::campaign::LAB;
+
 /// A failure of the campaign itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ChaosError {
@@ -20,6 +22,14 @@ pub enum ChaosError {
     Exists {
         /// The lab's directory.
         path: PathBuf,
+    },
+    /// The campaign came to no verdict.
+    #[error("the campaign was not carried out; the lab's logs are kept in {}", path.display())]
+    NotCarriedOut {
+        /// The lab's directory.
+        path: PathBuf,
+        /// Why.
+        source: Box<ChaosError>,
     },
     /// A journal cannot be read.
     #[error("cannot judge by the journals")]
@@ -79,12 +89,8 @@ impl ChaosError {
             Self::Lab(error) => error.hint(),
             Self::Journal(error) => Some(error.hint()),
             Self::DeadLetters(error) => error.hint(),
-            Self::Exists { path } => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                Some(format!(
-                    "when you have looked at it, `cargo xtask down --purge --name {name}` ends and removes it"
-                ))
-            }
+            Self::NotCarriedOut { source, .. } => source.hint().or_else(purge),
+            Self::Exists { .. } => purge(),
             Self::GaveUp { .. }
             | Self::Command { .. }
             | Self::Management { .. }
@@ -92,4 +98,10 @@ impl ChaosError {
             | Self::Http(_) => None,
         }
     }
+}
+
+fn purge() -> Option<String> {
+    Some(format!(
+        "when you have looked at it, `cargo xtask down --purge --name {LAB}` ends and removes it"
+    ))
 }

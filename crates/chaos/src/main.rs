@@ -50,7 +50,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 
 async fn conduct(setting: &Setting, arguments: cli::Chaos) -> anyhow::Result<Exit> {
     workload::build(setting).await?;
-    let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
+    // Short enough to be typed.
+    let seed = arguments.seed.unwrap_or_else(|| fastrand::u32(..).into());
     let campaign = Campaign {
         state: setting.state.clone(),
         manifests: setting.root.join("manifests"),
@@ -109,12 +110,16 @@ fn explain(cause: &(dyn std::error::Error + 'static)) -> Option<(Exit, Option<St
         return Some((of_host(error), error.hint()));
     }
     let error = cause.downcast_ref::<ChaosError>()?;
-    let exit = match error {
+    Some((exit(error), error.hint()))
+}
+
+fn exit(error: &ChaosError) -> Exit {
+    match error {
+        ChaosError::NotCarriedOut { source, .. } => exit(source),
         ChaosError::Host(error) => of_host(error),
         ChaosError::GaveUp { .. } => Exit::GaveUp,
         _ => Exit::Unexpected,
-    };
-    Some((exit, error.hint()))
+    }
 }
 
 fn of_host(error: &HostError) -> Exit {
@@ -122,5 +127,27 @@ fn of_host(error: &HostError) -> Exit {
         HostError::MissingProgram { .. } => Exit::Missing,
         HostError::SupervisorSilent { .. } | HostError::Survivors { .. } => Exit::GaveUp,
         _ => Exit::Unexpected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_replays_says_all_that_was_said() {
+        let mut arguments = cli::Chaos {
+            seed: None,
+            minutes: 0,
+            faults: Vec::new(),
+            json: true,
+        };
+        assert_eq!(replay(7, &arguments), "cargo xtask chaos --seed 7");
+        arguments.minutes = 3;
+        arguments.faults = vec![Fault::CutConsumer, Fault::Poison];
+        assert_eq!(
+            replay(7, &arguments),
+            "cargo xtask chaos --seed 7 --minutes 3 --faults cut-consumer,poison"
+        );
     }
 }

@@ -10,10 +10,10 @@ use host::{
     Control, PlanInput, Programs, Request, Unit, UnitStatus, plan, start_supervisor,
     supervisor::all_ready,
 };
-use lab::{Lab, LabFile, ports};
+use lab::{Lab, LabFile};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::{Campaign, ChaosError, journals::Journals, proxy::Proxy, wait};
+use crate::{Campaign, ChaosError, journals::Journals, wait};
 
 pub(crate) use self::{broker::Broker, service::Service};
 
@@ -65,16 +65,9 @@ impl Site {
         let mut plan = plan(&input, file, false, &[])?;
         plan.units.retain(|unit| belongs(unit.component));
         let broker = Broker::of(&plan, lab, file.instance, &campaign.manifests)?;
-        let mut services = Vec::new();
-        let mut first = PROXY_PORT;
-        for component in [Component::Producer, Component::Consumer] {
-            let port = ports::next_free("chaos/proxy", first, ports::is_free)?;
-            first = port + 1;
-            let proxy = Proxy::start(port, broker.amqp).await?;
-            services.push(Service::of(component, &plan, proxy)?);
-        }
-        let [producer, consumer] = <[Service; 2]>::try_from(services)
-            .unwrap_or_else(|_| unreachable!("there are two services"));
+        let producer = Service::start(Component::Producer, &plan, PROXY_PORT, broker.amqp).await?;
+        let next = producer.proxy.port() + 1;
+        let consumer = Service::start(Component::Consumer, &plan, next, broker.amqp).await?;
         for unit in &mut plan.units {
             load(unit, &producer);
             load(unit, &consumer);

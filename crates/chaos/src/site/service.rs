@@ -4,6 +4,7 @@ use std::{error::Error as _, time::Duration};
 
 use blueprint::Component;
 use host::Plan;
+use lab::ports;
 use messaging::tracer::TracerKind;
 use serde::Deserialize;
 use serde_json::json;
@@ -31,7 +32,15 @@ pub(crate) struct Receipt {
 }
 
 impl Service {
-    pub(super) fn of(component: Component, plan: &Plan, proxy: Proxy) -> Result<Self, ChaosError> {
+    /// Puts a proxy, at `from` or the next free port, between the service and the broker at `target`.
+    pub(super) async fn start(
+        component: Component,
+        plan: &Plan,
+        from: u16,
+        target: u16,
+    ) -> Result<Self, ChaosError> {
+        let owner = format!("{component}/proxy");
+        let proxy = Proxy::start(ports::next_free(&owner, from, ports::is_free)?, target).await?;
         let port = plan.ports.get(component, "admin").unwrap_or_default();
         Ok(Self {
             component,
