@@ -4,13 +4,12 @@
 
 use std::{
     collections::BTreeSet,
-    future::pending,
-    path::Path,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
 };
 
-use chaos::Campaign;
 use lab_tests::{
     command_line::{program, said},
     config::manifests,
@@ -29,6 +28,7 @@ fn the_workload_survives_every_fault_once() {
     }
     let state = tempfile::tempdir().unwrap();
     let report = said(chaos(
+        &program("lab-chaos"),
         state.path(),
         &["--seed", &SEED.to_string(), "--json"],
     ))
@@ -56,44 +56,51 @@ fn the_workload_survives_every_fault_once() {
     assert!(!state.path().join("chaos").exists(), "a lab is left");
 }
 
-#[tokio::test]
-async fn a_consumer_that_acknowledges_too_early_is_found_out() {
+#[test]
+fn a_consumer_that_acknowledges_too_early_is_found_out() {
     if host_lab::command_line("a_consumer_that_acknowledges_too_early_is_found_out").is_none() {
         return;
     }
-    let state = tempfile::tempdir().unwrap();
-    let campaign = Campaign {
-        state: state.path().to_owned(),
-        manifests: manifests(),
-        producer: program("producer"),
-        consumer: program("forgetful-consumer"),
-        supervisor: program("lab-chaos"),
-        seed: SEED,
-        faults: vec![Fault::KillConsumer],
-        length: Duration::ZERO,
-        replay: "this test".to_owned(),
+    let folder = tempfile::tempdir().unwrap();
+    let installed = with_another_consumer(folder.path());
+    let state = folder.path().join("state");
+    let run = |arguments: &[&str]| {
+        let mut command = chaos(&installed, &state, arguments);
+        command.arg("--root").arg(manifests().parent().unwrap());
+        said(command)
     };
-    let report = chaos::run(&campaign, pending()).await.unwrap().unwrap();
-    assert!(report.stuck.is_none(), "{report:?}");
-    assert!(!report.holds());
-    let verdict = report.verdict.as_ref().unwrap();
-    assert!(verdict.lost_count > 0, "{verdict:?}");
-    assert!(report.to_table().contains("To see it again: this test"));
-    assert_eq!(report.kept.as_deref(), Some(&*state.path().join("chaos")));
-    assert_eq!(processes_of(state.path()), [""; 0]);
+    let report = run(&["--seed", "1", "--faults", "kill-consumer", "--json"])
+        .with_code(4)
+        .json();
+    assert_eq!(report["holds"], false);
+    assert_eq!(report["stuck"], Value::Null, "{report}");
+    assert!(report["ledger"]["lost"].as_u64() > Some(0), "{report}");
+    let replay = report["replay"].as_str().unwrap();
+    assert!(
+        replay.ends_with(" chaos --seed 1 --faults kill-consumer"),
+        "{replay}"
+    );
+    assert_eq!(processes_of(&state), [""; 0]);
 
     // What was kept is left alone until somebody has looked at it.
-    let refused = said(chaos(state.path(), &[])).with_code(1);
-    assert!(
-        refused.stderr.contains("down --purge --name chaos"),
-        "{}",
-        refused.stderr
-    );
+    assert!(state.join("chaos").is_dir());
+    let refused = run(&[]).with_code(1).stderr;
+    assert!(refused.contains("down --purge --name chaos"), "{refused}");
+}
+
+/// The campaign's program beside a consumer that is wrong on purpose, as an installation has it beside the lab's own.
+fn with_another_consumer(folder: &Path) -> PathBuf {
+    let installed = folder.join("lab-chaos");
+    // It finds the others by where its own file lies, with every link followed.
+    fs::copy(program("lab-chaos"), &installed).unwrap();
+    symlink(program("producer"), folder.join("producer")).unwrap();
+    symlink(program("forgetful-consumer"), folder.join("consumer")).unwrap();
+    installed
 }
 
 /// The program that `cargo xtask chaos` hands its command line to.
-fn chaos(state: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program("lab-chaos"));
+fn chaos(program: &Path, state: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command
         .arg("chaos")
         .args(arguments)
