@@ -7,6 +7,7 @@
   cluster-engine,
   command-line,
   consumer,
+  fault-campaign,
   images,
   installShellFiles,
   makeBinaryWrapper,
@@ -25,7 +26,7 @@ runCommand "lab-${command-line.version}"
       makeBinaryWrapper
     ];
 
-    passthru = { inherit cluster-engine command-line; };
+    passthru = { inherit cluster-engine command-line fault-campaign; };
 
     meta = command-line.meta // {
       description = "GitOps and observability that prove themselves, on one machine";
@@ -34,7 +35,8 @@ runCommand "lab-${command-line.version}"
   }
   ''
     install -D ${command-line}/bin/xtask $out/bin/lab
-    install -t $out/bin ${cluster-engine}/bin/lab-cluster ${producer}/bin/producer ${consumer}/bin/consumer
+    install -t $out/bin ${cluster-engine}/bin/lab-cluster ${fault-campaign}/bin/lab-chaos
+    install -t $out/bin ${producer}/bin/producer ${consumer}/bin/consumer
 
     mkdir -p $out/share/lab
     ln -s ${source.manifests}/manifests $out/share/lab/manifests

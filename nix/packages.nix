@@ -38,6 +38,11 @@ let
       description = "The lab's cluster engine";
       member = "cluster";
     };
+    fault-campaign = program {
+      pname = "lab-chaos";
+      description = "The lab's fault campaign";
+      member = "chaos";
+    };
   };
 
   image-producer = image {

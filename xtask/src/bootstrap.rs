@@ -4,35 +4,22 @@
 
 mod boot_chart;
 mod wait;
-mod workload;
-
-use std::{
-    fs::OpenOptions,
-    process::{Command, Stdio},
-    time::Duration,
-};
 
 use anstream::{eprintln, print};
 use anyhow::Context as _;
 use blueprint::Component;
-use host::{Control, HostError, Plan, PlanInput, Request, UnitStatus, end_leftovers, plan};
+use host::{Control, Plan, PlanInput, Request, UnitStatus, end_leftovers, plan, start_supervisor};
 use jiff::Timestamp;
 use lab::{Lab, LabFile};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use verify::Presence;
 
 use crate::{engine, install, status};
 use terminal::{
     Setting, cli,
     failure::{Exit, Failure},
-    in_own_words, verification,
+    in_own_words, verification, workload,
 };
-
-/// How long a supervisor may take to open its socket.
-const SUPERVISOR_START: Duration = Duration::from_secs(10);
-
-/// How often a condition is looked at.
-const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Runs the command.
 pub async fn run(setting: &Setting, arguments: cli::Bootstrap) -> anyhow::Result<Exit> {
@@ -87,7 +74,8 @@ async fn bring_up(setting: &Setting, arguments: &cli::Bootstrap) -> anyhow::Resu
     let before = running.clone().unwrap_or_default();
     if running.is_none() {
         recover(&setting.lab, &file).await?;
-        start_supervisor(&setting.lab, &file, setting).await?;
+        let program = std::env::current_exe().context("cannot find this program's own path")?;
+        start_supervisor(&program, &setting.state, &setting.lab, file.instance).await?;
     }
     let is_first_loki = !setting.lab.data(Component::Loki).exists();
     let plan = build_and_apply(setting, &input, &mut file, running.is_some()).await?;
@@ -181,47 +169,6 @@ async fn recover(lab: &Lab, file: &LabFile) -> anyhow::Result<()> {
             "Ended what an earlier lab left running: {}",
             names.join(", ")
         );
-    }
-    Ok(())
-}
-
-async fn start_supervisor(lab: &Lab, file: &LabFile, setting: &Setting) -> anyhow::Result<()> {
-    let log = lab.supervisor_log();
-    let output = || {
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .with_context(|| format!("cannot write {}", log.display()))
-    };
-    let program = std::env::current_exe().context("cannot find this program's own path")?;
-    let mut child = Command::new(program)
-        .arg("supervise")
-        .arg("--state")
-        .arg(&setting.state)
-        .args(["--name", lab.name()])
-        .env("LAB_INSTANCE", file.instance.to_string())
-        .stdin(Stdio::null())
-        .stdout(output()?)
-        .stderr(output()?)
-        .spawn()
-        .context("cannot start the supervisor")?;
-    let control = Control::of(lab);
-    let deadline = Instant::now() + SUPERVISOR_START;
-    while control.ask(&Request::Status).await.is_err() {
-        let ended = child
-            .try_wait()
-            .context("cannot watch the supervisor")?
-            .is_some();
-        if ended || Instant::now() >= deadline {
-            let output = std::fs::read_to_string(&log).unwrap_or_default();
-            return Err(HostError::SupervisorSilent {
-                waited: SUPERVISOR_START,
-                output: output.lines().last().unwrap_or("nothing").to_owned(),
-            }
-            .into());
-        }
-        sleep(INTERVAL).await;
     }
     Ok(())
 }

@@ -7,9 +7,8 @@ use std::{
 };
 
 use anstream::eprintln;
-use host::{Control, HostError, Request, end_leftovers, find_leftovers};
+use host::{Control, Request, end_leftovers, find_leftovers};
 use lab::{Lab, LabFile};
-use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use terminal::{
@@ -17,11 +16,8 @@ use terminal::{
     failure::{Exit, Failure},
 };
 
-/// How long a supervisor that has ended its units may take to be gone itself.
-const SUPERVISOR_END: Duration = Duration::from_secs(10);
-
-/// How often a condition is looked at.
-const INTERVAL: Duration = Duration::from_millis(50);
+/// How long a port may take to accept a connection.
+const CONNECT: Duration = Duration::from_millis(50);
 
 /// Runs the command.
 pub async fn run(setting: &Setting, arguments: cli::Down) -> anyhow::Result<Exit> {
@@ -77,27 +73,16 @@ async fn end(lab: &Lab, instance: Uuid) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the supervisor to end all units and itself. Without a supervisor, or with one that does not answer, the
-/// processes are found by their mark.
+/// Says how much there is to end before it takes its time.
 async fn shut_down(lab: &Lab) -> anyhow::Result<()> {
-    let control = Control::of(lab);
-    let units = control.ask(&Request::Status).await.unwrap_or_default();
+    let units = Control::of(lab)
+        .ask(&Request::Status)
+        .await
+        .unwrap_or_default();
     if !units.is_empty() {
         eprintln!("Ending {} units; the workload drains first.", units.len());
     }
-    match control.ask(&Request::Shutdown).await {
-        Ok(_) => supervisor_gone(lab).await,
-        Err(HostError::NotRunning { .. } | HostError::Refused { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn supervisor_gone(lab: &Lab) -> anyhow::Result<()> {
-    let deadline = Instant::now() + SUPERVISOR_END;
-    while lab.lock_for_supervision()?.is_none() && Instant::now() < deadline {
-        sleep(INTERVAL).await;
-    }
-    Ok(())
+    Ok(host::shut_down(lab).await?)
 }
 
 /// A port that still accepts connections belongs to somebody else by now, or to a process that lost its mark.
@@ -107,7 +92,7 @@ fn prove_ports_free(file: &LabFile) -> anyhow::Result<()> {
         .iter()
         .filter(|(_, port)| {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, **port));
-            TcpStream::connect_timeout(&address, INTERVAL).is_ok()
+            TcpStream::connect_timeout(&address, CONNECT).is_ok()
         })
         .map(|(owner, port)| format!("{port} ({owner})"))
         .collect();

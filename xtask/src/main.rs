@@ -44,7 +44,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     if let Some(kind) = choice::engine(&setting, &cli.command).await?
         && kind != EngineKind::Host
     {
-        return Err(forward::to_cluster_engine(&setting));
+        return Err(forward::to(&forward::CLUSTER_ENGINE, &setting));
     }
     match cli.command {
         Command::Bootstrap(arguments) => bootstrap::run(&setting, arguments).await,
@@ -61,6 +61,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(arguments) => {
             verification::run(&engine::running(&setting).await?, arguments).await
         }
+        Command::Chaos(_) => Err(forward::to(&forward::CHAOS, &setting)),
         Command::Push(_) | Command::Images(_) | Command::Bundle(_) => {
             Err(choice::nothing_to_push(&setting))
         }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::HostError;
 
 /// The variable that marks a lab's processes.
-pub(crate) const MARK: &str = "LAB_INSTANCE";
+pub const MARK: &str = "LAB_INSTANCE";
 
 /// How long leftovers may take to end after SIGTERM; the broker needs a few seconds to close its queues.
 const TERM_GRACE: Duration = Duration::from_secs(15);

@@ -27,6 +27,15 @@ pub fn ensure(lab: &Lab, account: Account) -> Result<String, LabError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(LabError::file("read", path)(error)),
     }
+    renew(lab, account)
+}
+
+/// Gives an account a new password. Whoever logs in with it must be told, the system that checks it too.
+///
+/// # Errors
+/// When the file cannot be written, or the system has no randomness.
+pub fn renew(lab: &Lab, account: Account) -> Result<String, LabError> {
+    let path = path(lab, account);
     let mut bytes = [0; PASSWORD_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
         LabError::file("find randomness for", &path)(std::io::Error::other(error))
@@ -50,6 +59,16 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn a_renewed_password_is_another_one() {
+        let state = tempfile::tempdir().unwrap();
+        let lab = Lab::at(state.path(), "default");
+        let made = ensure(&lab, Account::RabbitmqOperator).unwrap();
+        let renewed = renew(&lab, Account::RabbitmqOperator).unwrap();
+        assert_ne!(made, renewed);
+        assert_eq!(read(&lab, Account::RabbitmqOperator).unwrap(), renewed);
+    }
 
     #[test]
     fn a_password_is_made_once_and_only_its_owner_reads_it() {

@@ -19,6 +19,7 @@ use crate::{
     envelope::Envelope,
     topology::DEAD_LETTER_QUEUE,
     trace_context::text,
+    tracer::{HEADER, TracerKind},
 };
 
 /// Between two looks at the queue: dead-lettering ends a moment after the last rejection.
@@ -39,6 +40,8 @@ pub struct DeadLetter {
     /// it back to work. The number of its deliveries is not kept: the header `x-delivery-count` of a dead letter counts
     /// those of the dead-letter queue itself.
     pub deaths: u64,
+    /// What its producer meant it to be, where it is a tracer message.
+    pub tracer: Option<TracerKind>,
 }
 
 /// Waits up to `within` for the dead letter with this id and removes it; all others stay as they are.
@@ -153,6 +156,7 @@ fn read(properties: &BasicProperties, body: &[u8]) -> DeadLetter {
             .ok()
             .map(|envelope| (envelope.producer, envelope.sequence)),
         deaths: deaths(headers, reason, queue),
+        tracer: text(headers, HEADER).and_then(|kind| kind.parse().ok()),
         reason: reason.to_owned(),
         queue: queue.to_owned(),
     }

@@ -15,9 +15,11 @@ use std::{
 use uuid::Uuid;
 
 pub use compare::{Ledger, compare};
+pub use follower::Follower;
 pub use record::{Kind, Records, Sequences};
 
 mod compare;
+mod follower;
 mod record;
 
 /// Appended bytes after which a journal is compacted while it is open.

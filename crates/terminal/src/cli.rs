@@ -7,6 +7,10 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 
 use crate::invocation;
 
+pub use chaos::{Chaos, Fault};
+
+mod chaos;
+
 /// The lab: GitOps and observability that prove themselves.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
@@ -96,6 +100,8 @@ pub enum Command {
     Profile(Profile),
     /// Prove the arrows of the diagrams on the running lab
     Verify(Verify),
+    /// Break the lab's workload under load, again and again, and compare what was confirmed with what was handled
+    Chaos(Chaos),
     /// Publish the manifests and move a lab on a cluster to them, or back to an earlier digest
     Push(Push),
     /// The images that the lab runs, and its own two

@@ -15,6 +15,7 @@ mod setting;
 pub mod status;
 pub mod table;
 pub mod verification;
+pub mod workload;
 
 pub use invocation::{in_own_words, invocation};
 pub use setting::Setting;

@@ -49,6 +49,13 @@ impl Progress {
         }
     }
 
+    /// Says what an item is doing on a terminal alone: elsewhere each word is a line, and this is not worth one.
+    pub fn mention(&mut self, name: &str, line: &str) {
+        if self.is_terminal {
+            self.update(name, line);
+        }
+    }
+
     /// Says that an item is done.
     pub fn finish(&mut self, name: &str, line: &str) {
         let line = &in_own_words(line);

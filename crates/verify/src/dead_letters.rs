@@ -85,6 +85,7 @@ mod tests {
             origin: None,
             reason: reason.to_owned(),
             queue: queue.to_owned(),
+            tracer: None,
             deaths: 1,
         }
     }

@@ -4,7 +4,6 @@ use std::{convert::Infallible, fs, net::TcpListener, path::Path};
 
 use blueprint::Account;
 use lab::broker_users;
-use messaging::topology::{DEAD_LETTER_QUEUE, QUEUE, VHOST};
 
 /// Below the range of ephemeral ports. A client that asks for a port in that range while nobody listens there is, now and
 /// then, given that very port for itself and connects to itself, which keeps the broker from coming back.
@@ -108,20 +107,9 @@ pub(super) fn environment(
     ]
 }
 
-/// Whether a kill leaves the broker its quorum queues. Their names reach the disk up to a second after a start; a broker
-/// that is killed before has their logs and lets nobody lead them (seen with RabbitMQ 3.10.8).
+/// Whether a kill leaves the broker its quorum queues.
 pub(super) fn queue_names_are_saved(folder: &Path) -> Result<(), String> {
-    let path = folder.join("mnesia/test@localhost/quorum/test@localhost/names.dets");
-    let content = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    // Erlang's dets keeps a word there that is 1 while nothing waits to be written.
-    let saved = content.get(8..12) == Some(&1_u32.to_be_bytes());
-    let text = String::from_utf8_lossy(&content);
-    // The tag `m` of the next term ends a name: one queue's is the beginning of the other's.
-    let named = [QUEUE, DEAD_LETTER_QUEUE].map(|queue| text.contains(&format!("{VHOST}_{queue}m")));
-    match (saved, named) {
-        (true, [true, true]) => Ok(()),
-        _ => Err(format!("saved: {saved}, names in it: {named:?}")),
-    }
+    chaos::queue_names::are_saved(&folder.join("mnesia"), "test@localhost")
 }
 
 fn write_file(path: &Path, content: &str) {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use rustix::process::Signal;
 use tokio::process::Command;
 
-use terminal::{
+use crate::{
     Setting,
     failure::{Exit, Failure},
 };
