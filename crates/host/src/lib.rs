@@ -27,7 +27,7 @@ pub use control::{Control, Reply, Request, UnitState, UnitStatus};
 pub use engine::HostEngine;
 pub use error::HostError;
 pub use leftovers::{Leftover, end_leftovers, find_leftovers};
-pub use plan::{Plan, PlanInput, plan};
+pub use plan::{Plan, PlanInput, plan, plan_of};
 pub use ports::{MovedPort, PortMap};
 pub use programs::{Missing, Program, Programs, is_on_path};
 pub use unit::{Readiness, Unit};
