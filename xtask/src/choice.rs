@@ -39,9 +39,11 @@ pub async fn engine(setting: &Setting, command: &Command) -> anyhow::Result<Opti
         | Command::Verify(_)
         | Command::Push(_)
         | Command::Down(_) => of_lab(setting)?,
-        Command::Doctor(_) | Command::Test(_) | Command::Completions(_) | Command::Supervise => {
-            None
-        }
+        Command::Bench(_)
+        | Command::Doctor(_)
+        | Command::Test(_)
+        | Command::Completions(_)
+        | Command::Supervise => None,
     })
 }
 

@@ -1,5 +1,5 @@
-//! Hands the same command line to the cluster engine's own program. It is apart because it needs a Kubernetes client and
-//! TLS, which a lab on one machine never has to wait for.
+//! Hands the same command line to the program of another crate. Those programs are apart because they need what a lab on
+//! one machine never has to wait for, such as a Kubernetes client and TLS.
 
 use std::{env, os::unix::process::CommandExt as _, process::Command};
 
@@ -8,32 +8,29 @@ use terminal::{
     failure::{Exit, Failure},
 };
 
-/// The cluster engine's program.
-const PROGRAM: &str = "lab-cluster";
-
-/// Replaces this program by the cluster engine's; returns only when that does not start.
-pub fn to_cluster_engine(setting: &Setting) -> anyhow::Error {
+/// Replaces this program by `program` of the crate `package`; returns only when that does not start.
+pub fn to(setting: &Setting, package: &str, program: &str) -> anyhow::Error {
     let mut command = if setting.is_workspace {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command
-            .args(["run", "--quiet", "--package", "cluster", "--bin", PROGRAM])
+            .args(["run", "--quiet", "--package", package, "--bin", program])
             .arg("--manifest-path")
             .arg(setting.root.join("Cargo.toml"))
             .arg("--");
         command
     } else {
-        Command::new(setting.programs.join(PROGRAM))
+        Command::new(setting.programs.join(program))
     };
     let error = command.args(env::args_os().skip(1)).exec();
     Failure::new(
         Exit::Missing,
-        format!("the cluster engine does not start: {error}"),
+        format!("the program `{program}` does not start: {error}"),
     )
     .hint(if setting.is_workspace {
-        "install cargo, or put it on PATH"
+        "install cargo, or put it on PATH".to_owned()
     } else {
-        "install the lab again; `lab-cluster` belongs beside this program"
+        format!("install the lab again; `{program}` belongs beside this program")
     })
     .into()
 }

@@ -44,7 +44,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     if let Some(kind) = choice::engine(&setting, &cli.command).await?
         && kind != EngineKind::Host
     {
-        return Err(forward::to_cluster_engine(&setting));
+        return Err(forward::to(&setting, "cluster", "lab-cluster"));
     }
     match cli.command {
         Command::Bootstrap(arguments) => bootstrap::run(&setting, arguments).await,
@@ -64,6 +64,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Push(_) | Command::Images(_) | Command::Bundle(_) => {
             Err(choice::nothing_to_push(&setting))
         }
+        Command::Bench(_) => Err(forward::to(&setting, "bench", "lab-bench")),
         Command::Doctor(arguments) => doctor::run(&setting, arguments).await,
         Command::Test(arguments) => test::run(&setting, arguments),
         Command::Down(arguments) => down::run(&setting, arguments).await,
