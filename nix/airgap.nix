@@ -23,7 +23,7 @@ let
   built = prefix: lib.mapAttrs' (name: made: lib.nameValuePair "${prefix}/${name}" made);
   # The installation is put together from these, which are no outputs of their own.
   parts = packages // {
-    inherit (packages.xtask) cluster-engine command-line;
+    inherit (packages.xtask) cluster-engine command-line measurements;
   };
 in
 linkFarm "lab-airgap" (

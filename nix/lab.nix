@@ -10,6 +10,7 @@
   images,
   installShellFiles,
   makeBinaryWrapper,
+  measurements,
   producer,
   runCommand,
   source,
@@ -25,7 +26,7 @@ runCommand "lab-${command-line.version}"
       makeBinaryWrapper
     ];
 
-    passthru = { inherit cluster-engine command-line; };
+    passthru = { inherit cluster-engine command-line measurements; };
 
     meta = command-line.meta // {
       description = "GitOps and observability that prove themselves, on one machine";
@@ -34,7 +35,8 @@ runCommand "lab-${command-line.version}"
   }
   ''
     install -D ${command-line}/bin/xtask $out/bin/lab
-    install -t $out/bin ${cluster-engine}/bin/lab-cluster ${producer}/bin/producer ${consumer}/bin/consumer
+    install -t $out/bin ${cluster-engine}/bin/lab-cluster ${measurements}/bin/lab-bench
+    install -t $out/bin ${producer}/bin/producer ${consumer}/bin/consumer
 
     mkdir -p $out/share/lab
     ln -s ${source.manifests}/manifests $out/share/lab/manifests

@@ -38,6 +38,11 @@ let
       description = "The lab's cluster engine";
       member = "cluster";
     };
+    measurements = program {
+      pname = "lab-bench";
+      description = "The lab's measurements of its workload";
+      member = "bench";
+    };
   };
 
   image-producer = image {

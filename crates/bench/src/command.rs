@@ -30,7 +30,7 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 pub async fn bench(setting: &Setting, arguments: cli::Bench) -> anyhow::Result<Exit> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let cases = cases(arguments.case.as_deref())?;
+    let cases = cases(&arguments.cases)?;
     let found = PerfTest::find(arguments.perf_test.as_deref()).await?;
     let programs = tokio::select! {
         programs = programs::find(setting) => programs?,
@@ -88,22 +88,22 @@ pub async fn bench(setting: &Setting, arguments: cli::Bench) -> anyhow::Result<E
     Ok(Exit::Holds)
 }
 
-fn cases(pattern: Option<&str>) -> Result<Vec<Case>, BenchError> {
-    let pattern = pattern.unwrap_or_default();
+/// The cases that one of the patterns chooses, in their order; all without a pattern.
+fn cases(patterns: &[String]) -> Result<Vec<Case>, BenchError> {
     let all = Case::all();
-    let names = || all.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let chosen: Vec<Case> = all
+    if let Some(stray) = patterns
         .iter()
-        .filter(|case| case.matches(pattern))
-        .cloned()
-        .collect();
-    if chosen.is_empty() {
+        .find(|pattern| !all.iter().any(|case| case.matches(pattern)))
+    {
+        let names: Vec<String> = all.iter().map(ToString::to_string).collect();
         return Err(BenchError::NoCase {
-            pattern: pattern.to_owned(),
-            names: names().join(", "),
+            pattern: stray.clone(),
+            names: names.join(", "),
         });
     }
-    Ok(chosen)
+    let chosen =
+        |case: &Case| patterns.is_empty() || patterns.iter().any(|pattern| case.matches(pattern));
+    Ok(all.into_iter().filter(chosen).collect())
 }
 
 async fn asked_to_end(interrupt: &mut Signal, terminate: &mut Signal) {
@@ -152,4 +152,24 @@ fn show(report: &Report, arguments: &cli::Bench) -> anyhow::Result<()> {
         print!("{}", table(report));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_pattern_must_choose_something() {
+        let chosen = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+            cases(&patterns).map(|cases| cases.len())
+        };
+        assert_eq!(chosen(&[]).unwrap(), Case::all().len());
+        assert_eq!(
+            chosen(&["latency", "telemetry", "latency/quorum"]).unwrap(),
+            6
+        );
+        let error = chosen(&["latency", "lattency"]).unwrap_err();
+        assert!(error.to_string().contains("`lattency`"), "{error}");
+    }
 }

@@ -139,9 +139,9 @@ mod tests {
 
     const PAGE: &str = "# HELP x_seconds Help.\n\
         # TYPE x_seconds histogram\n\
-        x_seconds_bucket{otel_scope_name=\"messaging\",le=\"0.001\"} 0\n\
-        x_seconds_bucket{otel_scope_name=\"messaging\",le=\"0.01\"} 50\n\
-        x_seconds_bucket{otel_scope_name=\"messaging\",le=\"0.1\"} 100\n\
+        x_seconds_bucket{otel_scope_name=\"messaging\",le=\"0.125\"} 0\n\
+        x_seconds_bucket{otel_scope_name=\"messaging\",le=\"0.25\"} 50\n\
+        x_seconds_bucket{otel_scope_name=\"messaging\",le=\"0.5\"} 100\n\
         x_seconds_bucket{otel_scope_name=\"messaging\",le=\"+Inf\"} 100\n\
         messages_total{protocol=\"amqp091\",queue_type=\"a}b\"} 3\n\
         messages_total{protocol=\"amqp091\",queue_type=\"b\"} 4e0\n\
@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn quantiles_lie_within_their_bucket() {
         let histogram = Exposition::parse(PAGE).histogram("x_seconds");
-        assert_eq!(histogram.quantile(0.5), Some(0.01));
-        assert_eq!(histogram.quantile(0.75), Some(0.055));
+        assert_eq!(histogram.quantile(0.5), Some(0.25));
+        assert_eq!(histogram.quantile(0.75), Some(0.375));
         let twice = histogram.clone().plus(&histogram);
         assert_eq!(twice.quantile(0.5), histogram.quantile(0.5));
         assert_eq!(twice.since(&histogram), histogram);

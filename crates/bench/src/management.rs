@@ -41,12 +41,12 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// What came since an earlier reading.
+    /// What came since an earlier reading; nothing where a broker was restarted in between, so that no account balances.
     pub fn since(self, earlier: Self) -> Self {
         Self {
-            received: self.received - earlier.received,
-            confirmed: self.confirmed - earlier.confirmed,
-            acknowledged: self.acknowledged - earlier.acknowledged,
+            received: self.received.saturating_sub(earlier.received),
+            confirmed: self.confirmed.saturating_sub(earlier.confirmed),
+            acknowledged: self.acknowledged.saturating_sub(earlier.acknowledged),
         }
     }
 }

@@ -328,9 +328,9 @@ pub struct Verify {
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// Only cases whose name contains this; `*` stands for anything [default: all]
+    /// Only cases whose name contains this; `*` stands for anything; may be given again [default: all]
     #[arg(long = "case", value_name = "PATTERN")]
-    pub case: Option<String>,
+    pub cases: Vec<String>,
     /// How often each case is measured; its programs take turns
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,

@@ -28,9 +28,13 @@ pub fn svg(report: &Report) -> String {
         escape(&report.broker_version),
         report.rounds
     );
-    for (index, competitor) in COMPETITORS.into_iter().enumerate() {
+    let taking_part = COMPETITORS.into_iter().filter(|competitor| {
+        let mut results = report.cases.iter().flat_map(|case| &case.results);
+        results.any(|result| result.competitor == *competitor)
+    });
+    for (index, competitor) in taking_part.enumerate() {
         let x = 16.0 + 140.0 * index as f64;
-        dot(&mut svg, x + 5.0, 44.0, competitor, "");
+        dot(&mut svg, x + 5.0, 44.0, competitor, competitor.name());
         let _ = writeln!(
             svg,
             "<text x=\"{}\" y=\"48\">{}</text>",
