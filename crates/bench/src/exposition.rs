@@ -80,7 +80,7 @@ impl Histogram {
     /// has it. `None` when nothing was taken. Beyond the last finite bound that bound is all that is known.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let total = self.0.last().map(|&(_, count)| count)?;
-        if !(total > 0.0) {
+        if total.is_nan() || total <= 0.0 {
             return None;
         }
         let wanted = q * total;
