@@ -23,7 +23,12 @@ let
   built = prefix: lib.mapAttrs' (name: made: lib.nameValuePair "${prefix}/${name}" made);
   # The installation is put together from these, which are no outputs of their own.
   parts = packages // {
-    inherit (packages.xtask) cluster-engine command-line fault-campaign;
+    inherit (packages.xtask)
+      cluster-engine
+      command-line
+      fault-campaign
+      measurements
+      ;
   };
 in
 linkFarm "lab-airgap" (

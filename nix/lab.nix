@@ -11,6 +11,7 @@
   images,
   installShellFiles,
   makeBinaryWrapper,
+  measurements,
   producer,
   runCommand,
   source,
@@ -26,7 +27,14 @@ runCommand "lab-${command-line.version}"
       makeBinaryWrapper
     ];
 
-    passthru = { inherit cluster-engine command-line fault-campaign; };
+    passthru = {
+      inherit
+        cluster-engine
+        command-line
+        fault-campaign
+        measurements
+        ;
+    };
 
     meta = command-line.meta // {
       description = "GitOps and observability that prove themselves, on one machine";
@@ -35,7 +43,7 @@ runCommand "lab-${command-line.version}"
   }
   ''
     install -D ${command-line}/bin/xtask $out/bin/lab
-    install -t $out/bin ${cluster-engine}/bin/lab-cluster ${fault-campaign}/bin/lab-chaos
+    install -t $out/bin ${cluster-engine}/bin/lab-cluster ${fault-campaign}/bin/lab-chaos ${measurements}/bin/lab-bench
     install -t $out/bin ${producer}/bin/producer ${consumer}/bin/consumer
 
     mkdir -p $out/share/lab

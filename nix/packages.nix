@@ -43,6 +43,11 @@ let
       description = "The lab's fault campaign";
       member = "chaos";
     };
+    measurements = program {
+      pname = "lab-bench";
+      description = "The lab's measurements of its workload";
+      member = "bench";
+    };
   };
 
   image-producer = image {

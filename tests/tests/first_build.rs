@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, process::Command};
 #[test]
 fn the_workload_has_the_same_dependencies_alone_and_in_the_workspace() {
     let alone = dependencies(&["--package", "producer", "--package", "consumer"]);
-    // As `cargo xtask test` builds the programs; the end-to-end tests are built by themselves, with what speaks TLS.
+    // As `cargo xtask test` builds the programs; the end-to-end tests are built by themselves, with what speaks TLS and
+    // what has property tests.
     let all = dependencies(&[
         "--workspace",
         "--exclude",
@@ -14,6 +15,8 @@ fn the_workload_has_the_same_dependencies_alone_and_in_the_workspace() {
         "oci",
         "--exclude",
         "cluster",
+        "--exclude",
+        "bench",
     ]);
     let twice: Vec<_> = alone.difference(&all).collect();
     assert!(

@@ -39,8 +39,9 @@ pub async fn engine(setting: &Setting, command: &Command) -> anyhow::Result<Opti
         | Command::Verify(_)
         | Command::Push(_)
         | Command::Down(_) => of_lab(setting)?,
-        // The fault campaign is about a lab of its own.
-        Command::Chaos(_)
+        // The fault campaign and the measurements are about labs of their own.
+        Command::Bench(_)
+        | Command::Chaos(_)
         | Command::Doctor(_)
         | Command::Test(_)
         | Command::Completions(_)

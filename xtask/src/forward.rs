@@ -29,6 +29,13 @@ pub const CHAOS: Program = Program {
     name: "lab-chaos",
 };
 
+/// The measurements of the workload.
+pub const BENCH: Program = Program {
+    what: "the measurement",
+    package: "bench",
+    name: "lab-bench",
+};
+
 /// Replaces this program by another; returns only when that does not start.
 pub fn to(program: &Program, setting: &Setting) -> anyhow::Error {
     let Program {

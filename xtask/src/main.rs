@@ -65,6 +65,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Push(_) | Command::Images(_) | Command::Bundle(_) => {
             Err(choice::nothing_to_push(&setting))
         }
+        Command::Bench(_) => Err(forward::to(&forward::BENCH, &setting)),
         Command::Doctor(arguments) => doctor::run(&setting, arguments).await,
         Command::Test(arguments) => test::run(&setting, arguments),
         Command::Down(arguments) => down::run(&setting, arguments).await,

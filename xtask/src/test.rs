@@ -17,7 +17,8 @@ use terminal::{
 };
 
 /// The packages that `bootstrap` builds alone. They are built and tested in a run of their own: the dependencies of the
-/// end-to-end tests, and the TLS of `oci` and `cluster`, would give theirs other features, and it would build them again.
+/// end-to-end tests, the TLS of `oci` and `cluster`, and the property tests of `bench` would give theirs other features, and it
+/// would build them again.
 const PROGRAMS: &[&str] = &[
     "--workspace",
     "--exclude",
@@ -26,6 +27,8 @@ const PROGRAMS: &[&str] = &[
     "oci",
     "--exclude",
     "cluster",
+    "--exclude",
+    "bench",
 ];
 
 /// The others.
@@ -36,6 +39,8 @@ const END_TO_END: &[&str] = &[
     "oci",
     "--package",
     "cluster",
+    "--package",
+    "bench",
 ];
 
 /// Builds programs only, without a word.

@@ -66,6 +66,7 @@ async fn run_on_lab(setting: &Setting, command: Command) -> anyhow::Result<Exit>
         }
         Command::Images(_)
         | Command::Bundle(_)
+        | Command::Bench(_)
         | Command::Chaos(_)
         | Command::Doctor(_)
         | Command::Test(_)

@@ -61,6 +61,14 @@ pub enum HostError {
 }
 
 impl HostError {
+    pub(crate) fn missing(missing: &crate::Missing) -> Self {
+        Self::MissingProgram {
+            program: missing.program,
+            component: missing.component,
+            remedy: missing.remedy(),
+        }
+    }
+
     pub(crate) fn file(
         action: &'static str,
         path: impl Into<PathBuf>,

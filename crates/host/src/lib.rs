@@ -29,7 +29,7 @@ pub use engine::HostEngine;
 pub use error::HostError;
 pub use leftovers::{Leftover, MARK, end_leftovers, find_leftovers};
 pub use lifecycle::{end, shut_down, start_supervisor};
-pub use plan::{Plan, PlanInput, plan};
+pub use plan::{Plan, PlanInput, plan, plan_of};
 pub use ports::{MovedPort, PortMap};
 pub use programs::{Missing, Program, Programs, is_on_path};
 pub use unit::{Readiness, Unit};

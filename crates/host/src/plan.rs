@@ -102,15 +102,30 @@ pub fn plan(
         .all_missing()
         .find(|missing| missing.required)
     {
-        return Err(HostError::MissingProgram {
-            program: missing.program,
-            component: missing.component,
-            remedy: missing.remedy(),
-        });
+        return Err(HostError::missing(missing));
     }
-    let components = input.components();
+    plan_of(input, file, &input.components(), running, faults)
+}
+
+/// As [`plan`], for these components alone: nothing is asked of this machine for the others.
+///
+/// # Errors
+/// As [`plan`], for these components.
+pub fn plan_of(
+    input: &PlanInput,
+    file: &mut LabFile,
+    components: &[Component],
+    running: bool,
+    faults: &[Fault],
+) -> Result<Plan, HostError> {
+    if let Some(missing) = components
+        .iter()
+        .find_map(|&component| input.programs.missing(component))
+    {
+        return Err(HostError::missing(missing));
+    }
     let remembered = file.ports.clone();
-    let ports = PortMap::assign(&remembered, &components, |port| {
+    let ports = PortMap::assign(&remembered, components, |port| {
         (running && remembered.values().any(|held| *held == port)) || is_free(port)
     })?;
     if ports.clone().into_remembered() != file.ports {
@@ -124,7 +139,7 @@ pub fn plan(
         input,
         instance: file.instance,
         ports: &ports,
-        components: &components,
+        components,
         faults,
     };
     let mut plan = Plan {
@@ -132,7 +147,7 @@ pub fn plan(
         reload: Vec::new(),
         ports: ports.clone(),
     };
-    for &component in &components {
+    for &component in components {
         let Rendered { units, reload } = component::render(&site, component)?;
         plan.units.extend(units);
         if reload {

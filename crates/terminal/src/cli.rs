@@ -110,6 +110,8 @@ pub enum Command {
     /// One file with all that a lab on Kubernetes needs, for a machine without a network
     #[command(subcommand)]
     Bundle(Bundle),
+    /// Measure the producer and the consumer against RabbitMQ PerfTest, and what their telemetry costs
+    Bench(Bench),
     /// Look at this machine: what the lab needs, what is missing, what is in the way
     Doctor(Doctor),
     /// Run all tests and lints
@@ -327,6 +329,37 @@ pub struct Verify {
     /// Write the diagrams with each arrow coloured by its state, as Markdown
     #[arg(long, value_name = "FILE")]
     pub mermaid: Option<PathBuf>,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Only cases whose name contains this; `*` stands for anything; may be given again [default: all]
+    #[arg(long = "case", value_name = "PATTERN")]
+    pub cases: Vec<String>,
+    /// How often each case is measured; its programs take turns
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    /// How long each run is measured; it warms up for as long before
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=600))]
+    pub seconds: u32,
+    /// PerfTest: its JAR with all it needs in it, or a directory of JARs
+    #[arg(long, env = "PERF_TEST", value_name = "PATH")]
+    pub perf_test: Option<PathBuf>,
+    /// Management URL of a broker that does nothing else, as http://USER:PASSWORD@HOST:15672 [default: a broker of its own]
+    #[arg(
+        long,
+        env = "LAB_BENCH_BROKER",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub broker: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the throughput of each case
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// Arguments of `doctor`.

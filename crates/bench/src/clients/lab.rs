@@ -1,0 +1,295 @@
+//! The producer and the consumer at work, as their users run them: settings by environment, a journal each, and their own
+//! metrics.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use messaging::journal::{Ledger, Records, compare};
+use reqwest::Client;
+use tokio::{
+    process::Command,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use super::Equipment;
+use crate::{
+    BenchError,
+    case::{ACK_BATCH, Case, Competitor, PREFETCH},
+    exposition::{Exposition, Histogram},
+    latency::{Latencies, Latency},
+    management::{VHOST, text},
+    process::Process,
+    sink::Sink,
+};
+
+/// How long a service may take to become ready.
+const READY: Duration = Duration::from_secs(30);
+
+/// How long a service may take to end; it gives itself 20 seconds.
+const END: Duration = Duration::from_secs(30);
+
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Producers and consumers, one process for each connection.
+#[derive(Debug)]
+pub struct LabClients {
+    producers: Vec<Service>,
+    consumers: Vec<Service>,
+    interval: Duration,
+    http: Client,
+    _observers: Option<(Sink, JoinSet<()>)>,
+}
+
+#[derive(Debug)]
+struct Service {
+    process: Process,
+    admin: String,
+    journal: PathBuf,
+}
+
+impl LabClients {
+    pub(super) async fn start(
+        equipment: &Equipment,
+        case: &Case,
+        competitor: Competitor,
+        folder: &Path,
+    ) -> Result<Self, BenchError> {
+        let sink = match competitor {
+            Competitor::TelemetryOn => Some(Sink::start().await?),
+            _ => None,
+        };
+        let launch = Launch {
+            equipment,
+            case,
+            folder,
+            sink: sink.as_ref(),
+            logs: if competitor == Competitor::TelemetryOff {
+                "off"
+            } else {
+                "info"
+            },
+        };
+        // Consumers first: nobody competes on a queue that has filled before.
+        let consumers = launch.services("consumer").await?;
+        let producers = launch.services("producer").await?;
+        let observers = sink.map(|sink| {
+            let pages = producers.iter().chain(&consumers);
+            let pages = pages.map(|service| service.page("metrics")).collect();
+            let mut tasks = JoinSet::new();
+            tasks.spawn(Sink::scrape(equipment.http.clone(), pages));
+            (sink, tasks)
+        });
+        Ok(Self {
+            producers,
+            consumers,
+            interval: Duration::from_secs(equipment.seconds.into()),
+            http: equipment.http.clone(),
+            _observers: observers,
+        })
+    }
+
+    pub(super) async fn warm_up(&mut self) -> Result<(), BenchError> {
+        sleep(self.interval).await;
+        self.check()
+    }
+
+    pub(super) async fn work(&mut self) -> Result<Latencies, BenchError> {
+        let before = self.histograms().await?;
+        sleep(self.interval).await;
+        self.check()?;
+        let after = self.histograms().await?;
+        let taken = |after: Histogram, before: &Histogram| {
+            let histogram = after.since(before);
+            Some(Latency {
+                p50_ms: 1000.0 * histogram.quantile(0.5)?,
+                p99_ms: 1000.0 * histogram.quantile(0.99)?,
+            })
+        };
+        Ok(Latencies {
+            confirm: taken(after.0, &before.0),
+            end_to_end: taken(after.1, &before.1),
+        })
+    }
+
+    pub(super) fn pids(&self) -> Vec<i32> {
+        let services = self.producers.iter().chain(&self.consumers);
+        services.map(|service| service.process.pid()).collect()
+    }
+
+    /// Ends the producers, each with every message confirmed.
+    ///
+    /// # Errors
+    ///
+    /// One ends badly, or with messages unconfirmed.
+    pub async fn stop_producers(&mut self) -> Result<(), BenchError> {
+        stop(&mut self.producers).await
+    }
+
+    /// Ends the consumers, and compares the journals.
+    ///
+    /// # Errors
+    ///
+    /// One ends badly, or a journal cannot be read.
+    pub async fn stop_consumers(&mut self) -> Result<Ledger, BenchError> {
+        stop(&mut self.consumers).await?;
+        Ok(compare(
+            &journals(&self.producers)?,
+            &journals(&self.consumers)?,
+        ))
+    }
+
+    fn check(&mut self) -> Result<(), BenchError> {
+        let mut services = self.producers.iter_mut().chain(&mut self.consumers);
+        services.try_for_each(|service| service.process.check())
+    }
+
+    /// Of confirms and of deliveries, up to now.
+    async fn histograms(&self) -> Result<(Histogram, Histogram), BenchError> {
+        Ok((
+            self.histogram(&self.producers, "lab_confirm_latency_seconds")
+                .await?,
+            self.histogram(&self.consumers, "lab_end_to_end_latency_seconds")
+                .await?,
+        ))
+    }
+
+    async fn histogram(&self, services: &[Service], name: &str) -> Result<Histogram, BenchError> {
+        let mut sum = Histogram::default();
+        for service in services {
+            let page = text(&self.http, &service.page("metrics"), "a service's metrics").await?;
+            sum = sum.plus(&Exposition::parse(&page).histogram(name));
+        }
+        Ok(sum)
+    }
+}
+
+impl Service {
+    fn page(&self, name: &str) -> String {
+        format!("http://{}/{name}", self.admin)
+    }
+
+    async fn ready(&mut self, http: &Client) -> Result<(), BenchError> {
+        let deadline = Instant::now() + READY;
+        loop {
+            let answer = text(http, &self.page("readyz"), "a service whether it is ready").await;
+            let Err(last) = answer else {
+                return Ok(());
+            };
+            self.process.check()?;
+            if Instant::now() >= deadline {
+                return Err(BenchError::GaveUp {
+                    what: "a service to become ready".to_owned(),
+                    waited: READY,
+                    last: format!("{last}; it wrote {}", self.process.output()),
+                });
+            }
+            sleep(INTERVAL).await;
+        }
+    }
+}
+
+/// What the services of a run are started with.
+struct Launch<'a> {
+    equipment: &'a Equipment,
+    case: &'a Case,
+    folder: &'a Path,
+    sink: Option<&'a Sink>,
+    logs: &'static str,
+}
+
+impl Launch<'_> {
+    async fn services(&self, program: &str) -> Result<Vec<Service>, BenchError> {
+        let mut services = Vec::new();
+        for index in 0..self.case.connections {
+            services.push(self.service(program, index)?);
+        }
+        for service in &mut services {
+            service.ready(&self.equipment.http).await?;
+        }
+        Ok(services)
+    }
+
+    fn service(&self, program: &str, index: usize) -> Result<Service, BenchError> {
+        let name = format!("{program}-{index}");
+        let programs = &self.equipment.programs;
+        let (case, broker) = (self.case, &self.equipment.broker);
+        let mut command = if program == "producer" {
+            let mut command = Command::new(&programs.producer);
+            command
+                .env_clear()
+                .env("LAB_RATE", case.rate.unwrap_or(0).to_string())
+                .env("LAB_PAYLOAD_BYTES", case.payload_bytes.to_string())
+                .env("LAB_CONFIRM_WINDOW", case.confirm_window.to_string());
+            command
+        } else {
+            let mut command = Command::new(&programs.consumer);
+            command
+                .env_clear()
+                .env("LAB_PREFETCH", PREFETCH.to_string())
+                .env("LAB_ACK_BATCH", ACK_BATCH.to_string());
+            command
+        };
+        let admin = free_address()?;
+        let journal = self.folder.join(format!("{name}.journal"));
+        command
+            .env("LAB_BROKER_HOST", broker.management.host())
+            .env("LAB_BROKER_PORT", broker.overview.amqp_port.to_string())
+            .env("LAB_BROKER_VHOST", VHOST)
+            .env("LAB_USERNAME", broker.management.username())
+            .env("LAB_PASSWORD", broker.management.password())
+            .env("LAB_SERVICE_INSTANCE", &name)
+            .env("LAB_ADMIN_ADDRESS", &admin)
+            .env("LAB_LOG", self.logs)
+            .env("LAB_JOURNAL", &journal);
+        if let Some(sink) = self.sink {
+            command
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url())
+                .env("LAB_PYROSCOPE_URL", sink.url());
+        }
+        Ok(Service {
+            process: Process::start(name, command, self.folder)?,
+            admin,
+            journal,
+        })
+    }
+}
+
+/// An address that nobody listens on at this moment. Without logs a service cannot say which one it was given.
+fn free_address() -> Result<String, BenchError> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.to_string())
+        .map_err(|source| BenchError::Start {
+            program: "an admin server on a free port".to_owned(),
+            source,
+        })
+}
+
+async fn stop(services: &mut [Service]) -> Result<(), BenchError> {
+    for service in services {
+        service.process.stop(END).await?;
+    }
+    Ok(())
+}
+
+/// The journals of several processes as one: each producer has an id of its own.
+fn journals(services: &[Service]) -> Result<Records, BenchError> {
+    let mut all = Records::default();
+    for service in services {
+        let records = Records::read(&service.journal)?;
+        for (all, one) in [
+            (&mut all.confirmed, records.confirmed),
+            (&mut all.acked, records.acked),
+            (&mut all.dead, records.dead),
+        ] {
+            for (producer, ranges) in one {
+                all.entry(producer).or_default().extend(&ranges);
+            }
+        }
+    }
+    Ok(all)
+}

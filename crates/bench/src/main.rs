@@ -1,0 +1,63 @@
+//! `lab-bench`: measures the workload. `cargo xtask bench` hands its own command line to it.
+
+use std::process::ExitCode;
+
+use bench::{BenchError, command};
+use host::supervisor;
+use rustix::process::{Signal, set_parent_process_death_signal};
+use terminal::{
+    Setting,
+    cli::{Cli, Command},
+    failure::{self, Exit, Failure},
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::of_this_process();
+    cli.color.write_global();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&error.into(), explain),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(error) => failure::report(&error, explain),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let setting = Setting::of(&cli)?;
+    match cli.command {
+        Command::Bench(arguments) => command::bench(&setting, arguments).await,
+        // The broker of a measurement is run by this program too.
+        Command::Supervise => {
+            // A measurement that is killed takes its broker with it.
+            set_parent_process_death_signal(Some(Signal::TERM))?;
+            let file = setting.lab.load_or_create(&lab::Engine::Host)?;
+            supervisor::run(setting.lab.clone(), file.instance).await?;
+            Ok(Exit::Holds)
+        }
+        _ => Err(Failure::new(
+            Exit::Unexpected,
+            "this command does not belong to the measurements",
+        )
+        .hint("`cargo xtask` knows where each command belongs")
+        .into()),
+    }
+}
+
+/// What an error of a measurement means to the user.
+fn explain(cause: &(dyn std::error::Error + 'static)) -> Option<(Exit, Option<String>)> {
+    let error = cause.downcast_ref::<BenchError>()?;
+    let exit = match error {
+        BenchError::NoBroker | BenchError::NoListener { .. } | BenchError::NoPerfTest { .. } => {
+            Exit::Missing
+        }
+        BenchError::GaveUp { .. } => Exit::GaveUp,
+        BenchError::Lost { .. } => Exit::False,
+        _ => Exit::Unexpected,
+    };
+    Some((exit, error.hint()))
+}
