@@ -210,7 +210,8 @@ mod tests {
         // The other connection is carried, which shows that the order has been heard.
         let mut other = talk(&proxy).await;
         client.write_all(b"anybody there").await.unwrap();
-        let silence = tokio::time::timeout(Duration::from_millis(100), client.read(&mut [0; 1]));
+        let mut heard = [0; 1];
+        let silence = tokio::time::timeout(Duration::from_millis(100), client.read(&mut heard));
         assert!(silence.await.is_err(), "something came through");
         proxy.release();
         assert!(matches!(client.read(&mut [0; 1]).await, Ok(0) | Err(_)));
