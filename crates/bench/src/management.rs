@@ -247,6 +247,8 @@ mod tests {
 
     #[test]
     fn a_url_needs_a_user_and_a_host_and_keeps_no_password() {
+        // Tested together with what speaks TLS, the client asks for it. That it is there already is no error.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         for bad in [
             "",
             "http://127.0.0.1:15672",

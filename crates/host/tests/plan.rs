@@ -7,6 +7,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use blueprint::Component;
@@ -14,7 +15,11 @@ use host::{HostError, Plan, PlanInput, Programs, plan};
 use lab::{Lab, LabError};
 use verify::{Fault, Presence};
 
+/// Planning looks whether ports are free by binding them, and a test beside this one would find them taken.
+static PORTS: Mutex<()> = Mutex::new(());
+
 struct Site {
+    _ports: MutexGuard<'static, ()>,
     state: tempfile::TempDir,
     input: PlanInput,
 }
@@ -56,7 +61,12 @@ impl Site {
             producer: PathBuf::from("/bin/true"),
             consumer: PathBuf::from("/bin/true"),
         };
-        Self { state, input }
+        Self {
+            // A test that failed has left the ports as they were.
+            _ports: PORTS.lock().unwrap_or_else(PoisonError::into_inner),
+            state,
+            input,
+        }
     }
 
     fn plan(&self, faults: &[Fault]) -> Result<Plan, HostError> {
