@@ -6,9 +6,13 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output},
+    sync::{Mutex, PoisonError},
 };
 
 use tempfile::TempDir;
+
+/// A program that is started while a test beside this one still writes its own is busy: the child holds that file, too.
+static PROGRAMS: Mutex<()> = Mutex::new(());
 
 /// `bin/lab` and `share/lab`, as a package installs them.
 fn installation() -> TempDir {
@@ -31,6 +35,7 @@ fn run(prefix: &Path, arguments: &[&str]) -> Output {
 
 #[test]
 fn every_message_names_the_command_lab() {
+    let _alone = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
     let prefix = installation();
     let cases: [(&[&str], &str); 6] = [
         (&["status"], "hint: bring the lab up with `lab bootstrap`"),
@@ -52,6 +57,7 @@ fn every_message_names_the_command_lab() {
 
 #[test]
 fn it_takes_the_cluster_engine_and_the_manifests_that_were_installed_with_it() {
+    let _alone = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
     let prefix = installation();
     let output = run(prefix.path(), &["images", "list"]);
     let said = String::from_utf8(output.stderr).unwrap();
