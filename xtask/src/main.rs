@@ -24,19 +24,7 @@ use terminal::{
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::of_this_process();
-    cli.color.write_global();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return failure::report(&error.into(), engine::explain),
-    };
-    match runtime.block_on(run(cli)) {
-        Ok(exit) => exit.into(),
-        Err(error) => failure::report(&error, engine::explain),
-    }
+    failure::run_program(engine::explain, run)
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {

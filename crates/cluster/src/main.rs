@@ -13,19 +13,7 @@ use terminal::{
 fn main() -> ExitCode {
     // Every client of this program uses the same cryptography; it is the first to say so.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = Cli::of_this_process();
-    cli.color.write_global();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return failure::report(&error.into(), explain),
-    };
-    match runtime.block_on(run(cli)) {
-        Ok(exit) => exit.into(),
-        Err(error) => failure::report(&error, explain),
-    }
+    failure::run_program(explain, run)
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {

@@ -6,7 +6,7 @@ use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use lab::LabError;
 
-use crate::in_own_words;
+use crate::{cli::Cli, in_own_words};
 
 /// What the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,26 @@ impl Error for Failure {}
 
 /// What an error of an engine means to the user: the exit code, and what to do next.
 pub type Explain = fn(&(dyn Error + 'static)) -> Option<(Exit, Option<String>)>;
+
+/// Runs a program of the lab: its command line is parsed, `run` gets it, and an error is reported.
+pub fn run_program<R>(explain: Explain, run: impl FnOnce(Cli) -> R) -> ExitCode
+where
+    R: Future<Output = anyhow::Result<Exit>>,
+{
+    let cli = Cli::of_this_process();
+    cli.color.write_global();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&error.into(), explain),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(error) => report(&error, explain),
+    }
+}
 
 /// Prints an error with its causes and what to do next, and gives its exit code. `explain` knows the errors of the
 /// engine; those of this crate and of the lab's directory are known here.
