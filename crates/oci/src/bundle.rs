@@ -1,18 +1,23 @@
-//! One file with images: an OCI image layout as a tar archive, compressed with zstd and readable from its middle.
+//! One file with images: an OCI image layout as a tar archive in zstd's format, readable and writable from its middle.
 //!
 //! Each member of the archive begins a zstd frame of its own, and the file ends with the table of its frames in the seekable
 //! format of zstd (its `contrib/seekable_format`), so that any blob is read without the ones before it. To other programs it
-//! is a common `.tar.zst` with a layout in it. What is written depends on the images alone, not on this machine or time.
+//! is a common `.tar.zst` with a layout in it. The frames hold their content as it is: layers are compressed before they come.
+//! What is written depends on the images alone, not on this machine or time, nor on a version of zstd.
 //!
 //! What is read is checked: a blob by its digest, what is between blobs by being what the writer writes there, and all of it
 //! by checksums that stand before the table.
 
+mod blocks;
 mod checksums;
+mod contents;
 mod create;
 mod load;
 mod member;
 mod members;
-mod writer;
+mod plan;
+mod slot;
+mod unfinished;
 
 use std::{
     collections::BTreeSet,

@@ -149,15 +149,6 @@ impl Layout {
         self.set_image(name, image.clone())
     }
 
-    /// Removes a blob that was found damaged, so that it is fetched anew.
-    ///
-    /// # Errors
-    /// [`OciError::File`].
-    pub fn remove(&self, digest: &Digest) -> Result<(), OciError> {
-        let path = self.blob(digest);
-        fs::remove_file(&path).map_err(OciError::file("remove", &path))
-    }
-
     /// A blob to be written whose digest is not known before.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use std::{
 
 use client::Clients;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-pub(crate) use pull::blocking;
+pub(crate) use pull::{Sink, blocking};
 use session::{Authorization, Session};
 
 use crate::{Digest, OciError, Reference};

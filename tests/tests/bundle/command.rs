@@ -122,7 +122,7 @@ async fn the_bytes_depend_on_the_images_alone() {
         return;
     };
     let first = lab.created("one", "one.tar.zst").with_code(0);
-    // Written anew, in another order and for nobody else, by a user with another umask and another cache.
+    // Written anew, in another order and for nobody else, by a user with another umask and another state.
     rewrite(&lab.manifests());
     let other = lab.create("other", &lab.out("other.tar.zst"));
     let mut command = Command::new("sh");

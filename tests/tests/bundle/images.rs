@@ -15,6 +15,10 @@ use oci::{
 };
 use tempfile::TempDir;
 
+const BUNDLE: &str = "lab.tar.zst";
+
+const UNFINISHED: &str = ".unfinished-lab.tar.zst";
+
 /// Bytes that do not get smaller: as many for each seed, and others.
 pub fn noise(seed: u64, size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
@@ -108,28 +112,29 @@ impl Upstream {
     }
 }
 
-/// A directory with a cache, and a bundle that is made in it.
+/// A directory, and a bundle that is made in it.
 pub struct Workshop {
     directory: TempDir,
 }
 
 impl Workshop {
     pub fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join("out")).unwrap();
-        Self { directory }
-    }
-
-    pub fn cache(&self) -> Layout {
-        Layout::create(&self.directory.path().join("cache")).unwrap()
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn target(&self) -> PathBuf {
-        self.directory.path().join("out/lab.tar.zst")
+        self.directory.path().join(BUNDLE)
+    }
+
+    /// What stands there until the bundle is whole.
+    pub fn unfinished(&self) -> PathBuf {
+        self.directory.path().join(UNFINISHED)
     }
 
     pub async fn create(&self, recipe: &BundleRecipe, meter: &Meter) -> Result<Digest, OciError> {
-        Bundle::create(&client(), recipe, &self.cache(), &self.target(), meter).await
+        Bundle::create(&client(), recipe, &self.target(), meter).await
     }
 
     /// Makes the bundle and opens it.
@@ -144,16 +149,17 @@ impl Workshop {
         fs::read(self.target()).unwrap()
     }
 
-    /// Demands that no bundle is there, nor a part of one.
+    /// Demands that no bundle is there, nor what looks like one to a reader.
     pub fn has_no_bundle(&self) {
-        assert_eq!(names(&self.directory.path().join("out")), [""; 0]);
+        for name in names(self.directory.path()) {
+            assert_eq!(name, UNFINISHED);
+            Bundle::open(&self.unfinished()).unwrap_err();
+        }
     }
 
-    /// Demands that nothing of the cache waits to be gone on with.
+    /// Demands that there is a bundle and nothing else.
     pub fn has_nothing_unfinished(&self) {
-        let unfinished = names(self.cache().root());
-        let unfinished = unfinished.iter().filter(|name| name.contains("unfinished"));
-        assert_eq!(unfinished.count(), 0);
+        assert_eq!(names(self.directory.path()), [BUNDLE]);
     }
 }
 

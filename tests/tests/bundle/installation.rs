@@ -69,11 +69,6 @@ impl Installation {
         self.root.path().join("out").join(name)
     }
 
-    /// The cache of a state.
-    pub fn cache(&self, state: &str) -> PathBuf {
-        self.root.path().join(state).join("cache/images")
-    }
-
     /// `bundle create` with this state directory.
     pub fn create(&self, state: &str, output: &Path) -> Command {
         let mut command = Command::new(program("lab-cluster"));

@@ -27,7 +27,7 @@ struct Version {
     lab: String,
 }
 
-/// Makes a bundle. What is fetched stays in the cache of this setting's state. Returns the digest of the bundle's list.
+/// Makes a bundle. What is made for it stays in the cache of this setting's state. Returns the digest of the bundle's list.
 ///
 /// # Errors
 /// When a manifest cannot be read, an image cannot be built or pulled, or the file cannot be written.
@@ -52,7 +52,6 @@ pub async fn create(
         });
     }
     let own = images::build(setting, &cache.join("own")).await?;
-    let kept = Layout::create(&cache.join("images"))?;
     let mut local = Vec::new();
     for component in OWN {
         let name = format!("lab/{component}");
@@ -62,18 +61,18 @@ pub async fn create(
     let artifact = Staged::new(&manifests, &[], &Changes::default())?
         .with_installation(&installation)?
         .pack()?;
-    let descriptor = artifact.add_to(&kept)?;
-    local.push(listed(MANIFESTS, &kept, descriptor));
+    let descriptor = artifact.add_to(&own)?;
+    local.push(listed(MANIFESTS, &own, descriptor));
     let inputs = inputs(&remote, &local, platform.as_ref(), &manifests)?;
-    let descriptor = Artifact::add_file(&kept, SBOM_TYPE, &sbom::document(&inputs)?)?;
-    local.push(listed(SBOM, &kept, descriptor));
+    let descriptor = Artifact::add_file(&own, SBOM_TYPE, &sbom::document(&inputs)?)?;
+    local.push(listed(SBOM, &own, descriptor));
     let recipe = BundleRecipe {
         remote,
         local,
         platform,
     };
     let registry = site::client(setting.ca_file.as_deref(), None);
-    Ok(Bundle::create(&registry, &recipe, &kept, target, meter).await?)
+    Ok(Bundle::create(&registry, &recipe, target, meter).await?)
 }
 
 fn listed(name: &str, layout: &Layout, descriptor: oci::manifest::Descriptor) -> LocalImage {

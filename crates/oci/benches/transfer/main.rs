@@ -7,8 +7,8 @@
 //!
 //! Twenty images with shared layers are made, the same on every machine. Each round moves them once by each tool, one tool
 //! after the other, so that what else the machine does falls on all of them: from a registry into an OCI layout, from a
-//! layout into an empty registry, from a registry into an empty one. In a layout's place there is a bundle for this crate,
-//! with the cache that it keeps. `docker-registry` and GNU `time` must be on `PATH`;
+//! layout into an empty registry, from a registry into an empty one. In a layout's place there is a bundle for this crate.
+//! `docker-registry` and GNU `time` must be on `PATH`;
 //! of skopeo and crane those take part that are.
 //!
 //! Wall time is that of all images. CPU time (user and system) and peak memory (of the largest process) are those of the

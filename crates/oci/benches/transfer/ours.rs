@@ -1,12 +1,11 @@
 //! `bundle create` and `bundle load` as a program of its own, so that they are measured as the others are: the bench starts
 //! itself with [`COMMAND`].
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use oci::{
-    Bundle, BundleRecipe, ImageSource as _, Layout, LocalImage, Meter, Reference, Registry,
-    Settings,
+    Bundle, BundleRecipe, ImageSource as _, LocalImage, Meter, Reference, Registry, Settings,
 };
 
 use crate::images::{Images, reference};
@@ -14,7 +13,7 @@ use crate::images::{Images, reference};
 /// The first argument of a bench that is to move images. A task, its two places and the images' names follow.
 pub(crate) const COMMAND: &str = "ours";
 
-/// The bundle in the directory that `bundle create` is given, beside the cache.
+/// The bundle in the directory that `bundle create` is given.
 pub(crate) const BUNDLE: &str = "bundle.tar.zst";
 
 /// Moves images.
@@ -44,20 +43,19 @@ pub(crate) async fn pack(images: &Images, target: &Path) -> anyhow::Result<()> {
             descriptor: images.layout.image(name)?,
         });
     }
-    bundle(BTreeSet::new(), local, &images.layout, target).await
+    bundle(BTreeSet::new(), local, target).await
 }
 
 async fn create(registry: &str, root: &Path, names: &[String]) -> anyhow::Result<()> {
+    fs::create_dir_all(root).context("cannot make the bundle's directory")?;
     let remote = names.iter().map(|name| reference(registry, name));
-    let cache = Layout::create(&root.join("cache"))?;
     let remote = remote.collect::<anyhow::Result<BTreeSet<Reference>>>()?;
-    bundle(remote, Vec::new(), &cache, &root.join(BUNDLE)).await
+    bundle(remote, Vec::new(), &root.join(BUNDLE)).await
 }
 
 async fn bundle(
     remote: BTreeSet<Reference>,
     local: Vec<LocalImage>,
-    cache: &Layout,
     target: &Path,
 ) -> anyhow::Result<()> {
     let recipe = BundleRecipe {
@@ -66,7 +64,7 @@ async fn bundle(
         platform: None,
     };
     let registry = Registry::new(Settings::default());
-    Bundle::create(&registry, &recipe, cache, target, &Meter::default()).await?;
+    Bundle::create(&registry, &recipe, target, &Meter::default()).await?;
     Ok(())
 }
 

@@ -1,17 +1,27 @@
-//! Making a bundle: blobs come from registries into a cache, several at a time, and go into the file as they are there.
+//! Making a bundle: each blob goes from where it is straight to its place in the file, several at a time.
 
-use std::{collections::BTreeSet, path::Path, pin::pin, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Bundle, annotation, writer::BundleWriter};
-use crate::{
-    Digest, ImageSource, Layout, Meter, OciError, Reference, Registry,
-    manifest::{Descriptor, Index, Platform, REF_NAME},
-    registry::{PARALLEL, QUESTIONS, blocking, side_by_side},
+use super::{
+    Bundle,
+    contents::{Contents, Origin},
+    member,
+    plan::{Place, Plan},
+    slot::Slot,
+    unfinished::Unfinished,
 };
+use crate::{
+    Digest, ImageSource, Meter, OciError, Reference, Registry,
+    layout::MARKER,
+    manifest::{Descriptor, Platform, to_json},
+    registry::{PARALLEL, Sink as _, blocking},
+};
+
+/// After so many bytes the disk is told to write: the system would let them pile up, and the end would wait for all.
+const SYNC_BYTES: u64 = 64 << 20;
 
 /// What goes into a bundle.
 #[derive(Clone)]
@@ -36,206 +46,196 @@ pub struct LocalImage {
 }
 
 impl Bundle {
-    /// Makes a bundle at `target`. What comes from registries stays in `cache`, so that an interrupted run is gone on with
-    /// and a second one fetches nothing. The same images give the same bytes. Returns the digest of the bundle's list.
+    /// Makes a bundle at `target`, under another name until it is whole. An interrupted run is gone on with there by the next
+    /// one of the same images, and what a bundle at `target` has already is not fetched. The same images give the same bytes.
+    /// Returns the digest of the bundle's list.
     ///
     /// # Errors
-    /// As [`Registry::pull_image`]; [`OciError::File`] for what cannot be written. Nothing is left at `target` then that was
-    /// not there before.
+    /// As [`Registry::pull_image`]; [`OciError::File`] for what cannot be written. What was at `target` is there as before.
     pub async fn create(
         registry: &Registry,
         recipe: &Recipe,
-        cache: &Layout,
         target: &Path,
         meter: &Meter,
     ) -> Result<Digest, OciError> {
         let contents = Contents::look_up(registry, recipe).await?;
         // All of it, before the first comes.
         meter.expect(contents.blobs.iter().map(|(blob, _)| blob.size).sum());
+        let list = to_json(&contents.index)?;
+        let digest = Digest::of(&list);
+        let mut plan = Plan::default();
+        let mut place =
+            |name: &str, content: &[u8]| plan.add(name, Digest::of(content), content.len() as u64);
+        let mut small = vec![
+            (place("oci-layout", MARKER), MARKER.to_vec()),
+            (place("index.json", &list), list),
+        ];
+        for (digest, content) in contents.manifests {
+            small.push((place(&member::blob_name(&digest), &content), content));
+        }
+        let blobs: Vec<_> = contents
+            .blobs
+            .into_iter()
+            .map(|(blob, origin)| {
+                let place = plan.add(member::blob_name(&blob.digest), blob.digest, blob.size);
+                (place, blob, origin)
+            })
+            .collect();
+
         // Before anything is fetched: a file that cannot be written is told at once.
-        let (writer, digest) = {
-            let (index, target) = (contents.index, target.to_owned());
-            blocking(move || BundleWriter::create(&target, &index)).await?
+        let (file, earlier, mut checksums) = blocking({
+            let (target, end) = (target.to_owned(), plan.end());
+            move || {
+                let file = Arc::new(Unfinished::open(&target, end)?);
+                // What is no bundle, or a damaged one, has nothing to give, and is replaced.
+                let earlier = Bundle::open(&target).ok().map(Arc::new);
+                let checksums: Result<Vec<u32>, OciError> = small
+                    .into_iter()
+                    .map(|(place, content)| fill(&file, place, &content))
+                    .collect();
+                Ok((file, earlier, checksums?))
+            }
+        })
+        .await?;
+        let transfer = Transfer {
+            registry: registry.clone(),
+            file: Arc::clone(&file),
+            earlier,
+            meter: meter.clone(),
         };
-        let (sender, receiver) = mpsc::channel(PARALLEL);
-        let writer = {
-            let (manifests, blobs) = (contents.manifests, contents.blobs.len());
-            blocking(move || write(writer, &manifests, blobs, receiver))
-        };
-        let fetcher = async {
-            let mut fetches = stream::iter(contents.blobs)
-                .map(|(blob, place)| {
-                    let (registry, cache, meter) = (registry.clone(), cache.clone(), meter.clone());
-                    let fetch = async move { place.fetch(registry, blob, cache, &meter).await };
-                    // On all cores: what comes is digested.
-                    let fetch = AbortOnDropHandle::new(tokio::spawn(fetch));
-                    async {
-                        fetch
-                            .await
-                            .unwrap_or_else(|end| std::panic::resume_unwind(end.into_panic()))
-                    }
-                })
-                .buffered(PARALLEL);
-            while let Some(blob) = fetches.try_next().await? {
-                if sender.send(blob).await.is_err() {
-                    // The writer has ended, and says why.
-                    break;
+        let mut transfers = stream::iter(blobs)
+            .map(|(place, blob, origin)| {
+                let (transfer, size) = (transfer.clone(), blob.size);
+                // On all cores: what comes is digested.
+                let task = spawn(async move { transfer.blob(place, blob, origin).await });
+                async move { Ok::<_, OciError>((task.await?, size)) }
+            })
+            .buffered(PARALLEL);
+        let (mut behind, mut syncing) = (0, None);
+        while let Some((checksum, size)) = transfers.try_next().await? {
+            checksums.push(checksum);
+            behind += size;
+            if behind >= SYNC_BYTES {
+                behind = 0;
+                let file = Arc::clone(&file);
+                let next = spawn(blocking(move || file.sync()));
+                if let Some(before) = syncing.replace(next) {
+                    before.await?;
                 }
             }
-            drop(sender);
-            Ok(())
-        };
-        let mut writer = pin!(writer);
-        tokio::select! {
-            // It has all, or it failed: then what is on its way is of no use.
-            written = &mut writer => written?,
-            fetched = fetcher => {
-                let written = writer.await;
-                fetched.and(written)?;
-            }
         }
+        if let Some(last) = syncing {
+            last.await?;
+        }
+        blocking(move || file.finish(&plan.ending(checksums)?)).await?;
         Ok(digest)
     }
 }
 
-/// Where a blob comes from.
-enum Place {
-    Registry(Reference),
-    Here(Arc<dyn ImageSource>),
+/// Runs it beside what goes on here, and not longer than its result is waited for.
+fn spawn<T: Send + 'static>(
+    task: impl Future<Output = Result<T, OciError>> + Send + 'static,
+) -> impl Future<Output = Result<T, OciError>> {
+    let task = AbortOnDropHandle::new(tokio::spawn(task));
+    async {
+        task.await
+            .unwrap_or_else(|end| std::panic::resume_unwind(end.into_panic()))
+    }
 }
 
-impl Place {
-    async fn fetch(
-        self,
-        registry: Registry,
+/// Writes a small member. Returns its checksum.
+fn fill(file: &Arc<Unfinished>, place: Place, content: &[u8]) -> Result<u32, OciError> {
+    let what = place.name.clone();
+    let mut slot = Slot::empty(Arc::clone(file), place)?;
+    slot.push(content)?;
+    slot.finish(&what)
+}
+
+/// Brings blobs to their places. Each method returns the checksum of what stands there then.
+#[derive(Clone)]
+struct Transfer {
+    registry: Registry,
+    file: Arc<Unfinished>,
+    /// The bundle that is to be replaced.
+    earlier: Option<Arc<Bundle>>,
+    meter: Meter,
+}
+
+impl Transfer {
+    async fn blob(&self, place: Place, blob: Descriptor, origin: Origin) -> Result<u32, OciError> {
+        match origin {
+            Origin::Here(source) => self.copy(source, place, blob).await,
+            Origin::Registry(reference) => self.fetch(&reference, place, blob).await,
+        }
+    }
+
+    async fn copy(
+        &self,
+        source: Arc<dyn ImageSource>,
+        place: Place,
         blob: Descriptor,
-        cache: Layout,
-        meter: &Meter,
-    ) -> Result<Fetched, OciError> {
-        match self {
-            Self::Here(source) => {
-                meter.add(blob.size);
-                Ok(Fetched {
-                    blob,
-                    source,
-                    cache: None,
-                })
-            }
-            Self::Registry(reference) => {
-                registry.fetch(&reference, &blob, &cache, meter).await?;
-                Ok(Fetched {
-                    blob,
-                    source: Arc::new(cache.clone()),
-                    cache: Some(cache),
-                })
-            }
-        }
-    }
-}
-
-/// A blob that can be read.
-struct Fetched {
-    blob: Descriptor,
-    source: Arc<dyn ImageSource>,
-    /// Where it was kept, if it can be had again.
-    cache: Option<Layout>,
-}
-
-/// All that a bundle will hold, in the order in which it is written.
-struct Contents {
-    index: Index,
-    manifests: Vec<(Digest, Vec<u8>)>,
-    blobs: Vec<(Descriptor, Place)>,
-}
-
-impl Contents {
-    async fn look_up(registry: &Registry, recipe: &Recipe) -> Result<Self, OciError> {
-        let remote = recipe
-            .remote
-            .iter()
-            .map(|reference| registry.parts(reference, recipe.platform.as_ref()));
-        let remote = side_by_side(remote, QUESTIONS).await?;
-        let mut images = Vec::new();
-        for (reference, parts) in recipe.remote.iter().zip(remote) {
-            images.push((reference.to_string(), parts, Origin::Remote(reference)));
-        }
-        for image in &recipe.local {
-            let parts = image.source.parts(&image.descriptor)?;
-            images.push((image.name.clone(), parts, Origin::Local(image)));
-        }
-        // The order in which they were asked for must not be in the bytes.
-        images.sort_by(|(one, ..), (other, ..)| one.cmp(other));
-
-        let mut contents = Self {
-            index: Index::new(Vec::new()),
-            manifests: Vec::new(),
-            blobs: Vec::new(),
-        };
-        contents.index.annotations = annotation(recipe.platform.as_ref()).collect();
-        let mut seen = BTreeSet::new();
-        for (name, parts, origin) in images {
-            let blobs: Vec<Descriptor> = parts.unique_blobs().cloned().collect();
-            let listed = parts.manifests.last().map(|(image, _)| image.clone());
-            for (manifest, content) in parts.manifests {
-                if seen.insert(manifest.digest) {
-                    contents.manifests.push((manifest.digest, content));
+    ) -> Result<u32, OciError> {
+        let (file, meter) = (Arc::clone(&self.file), self.meter.clone());
+        blocking(move || {
+            let mut slot = Slot::empty(file, place)?;
+            let mut reader = source.reader(&blob)?;
+            let mut piece = vec![0; 128 << 10];
+            loop {
+                match reader.next(&mut piece)? {
+                    0 => break,
+                    read => slot.push(&piece[..read])?,
                 }
             }
-            for blob in blobs {
-                if seen.insert(blob.digest) {
-                    contents.blobs.push((blob, origin.place()));
-                }
-            }
-            if let Some(mut image) = listed {
-                image.annotations = [(REF_NAME.to_owned(), name)].into();
-                contents.index.manifests.push(image);
+            let checksum = slot.finish(&source.what())?;
+            meter.add(blob.size);
+            Ok(checksum)
+        })
+        .await
+    }
+
+    async fn fetch(
+        &self,
+        reference: &Reference,
+        place: Place,
+        blob: Descriptor,
+    ) -> Result<u32, OciError> {
+        let slot = blocking({
+            let (file, place) = (Arc::clone(&self.file), place.clone());
+            move || Slot::taken_up(file, place)
+        })
+        .await?;
+        if slot.written() < blob.size
+            && let Some(earlier) = self.earlier.clone().filter(|bundle| bundle.has(&blob))
+        {
+            match self.copy(earlier, place.clone(), blob.clone()).await {
+                // It is damaged there.
+                Err(OciError::Mismatch { .. } | OciError::Malformed { .. }) => {}
+                other => return other,
             }
         }
-        Ok(contents)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Origin<'a> {
-    Remote(&'a Reference),
-    Local(&'a LocalImage),
-}
-
-impl Origin<'_> {
-    fn place(self) -> Place {
-        match self {
-            Self::Remote(reference) => Place::Registry(reference.clone()),
-            Self::Local(image) => Place::Here(Arc::clone(&image.source)),
-        }
-    }
-}
-
-/// Writes the file as blobs come. Without all of them there is none.
-fn write(
-    mut writer: BundleWriter,
-    manifests: &[(Digest, Vec<u8>)],
-    blobs: usize,
-    mut fetched: mpsc::Receiver<Fetched>,
-) -> Result<(), OciError> {
-    for (digest, content) in manifests {
-        writer.content(digest, content)?;
-    }
-    let mut written = 0;
-    while let Some(next) = fetched.blocking_recv() {
-        if let Err(error) = writer.blob(&*next.source, &next.blob) {
-            if let (OciError::Mismatch { .. }, Some(cache)) = (&error, &next.cache) {
-                // It was whole when it was kept: its storage has damaged it, and the next run fetches it anew.
-                cache.remove(&next.blob.digest)?;
+        let is_taken_up = slot.written() > 0;
+        match self.pull(reference, slot, &blob).await {
+            // What was taken up is not what had been written: the machine went down before it was on the disk.
+            Err(OciError::Mismatch { .. }) if is_taken_up => {
+                let file = Arc::clone(&self.file);
+                let slot = blocking(move || Slot::empty(file, place)).await?;
+                self.pull(reference, slot, &blob).await
             }
-            return Err(error);
+            other => other,
         }
-        written += 1;
     }
-    if written < blobs {
-        return Err(OciError::malformed(
-            writer.target().display().to_string(),
-            format!("only {written} of its {blobs} blobs came"),
-        ));
+
+    async fn pull(
+        &self,
+        reference: &Reference,
+        mut slot: Slot,
+        blob: &Descriptor,
+    ) -> Result<u32, OciError> {
+        self.meter.add(slot.written());
+        let what = self
+            .registry
+            .pull_blob(reference, blob, &mut slot, &self.meter)
+            .await?;
+        slot.finish(&what)
     }
-    writer.finish()
 }

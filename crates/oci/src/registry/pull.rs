@@ -49,10 +49,9 @@ impl Registry {
         platform: Option<&Platform>,
     ) -> Result<Moved, OciError> {
         let parts = self.parts(reference, platform).await?;
-        let meter = Meter::default();
         let fetches = parts
             .unique_blobs()
-            .map(|blob| self.fetch(reference, blob, layout, &meter));
+            .map(|blob| self.fetch(reference, blob, layout));
         let fetched = side_by_side(fetches, PARALLEL).await?;
         let mut image = None;
         for (manifest, content) in &parts.manifests {
@@ -115,13 +114,12 @@ impl Registry {
         Ok(parts)
     }
 
-    /// Pulls a blob that the layout does not have, whose size the meter expects. Returns how many bytes came; `None` where it was there.
-    pub(crate) async fn fetch(
+    /// Pulls a blob that the layout does not have. Returns how many bytes came; `None` where it was there.
+    async fn fetch(
         &self,
         reference: &Reference,
         blob: &Descriptor,
         layout: &Layout,
-        meter: &Meter,
     ) -> Result<Option<u64>, OciError> {
         // Reads what an earlier pull left.
         let writer = blocking({
@@ -129,23 +127,36 @@ impl Registry {
             move || layout.writer(&blob)
         });
         let Some(mut writer) = writer.await? else {
-            meter.add(blob.size);
             return Ok(None);
         };
         let before = writer.written();
-        meter.add(before);
-        let session = self.session(reference).await?;
-        if let Err(error) = session.pull(blob, &mut writer, meter).await {
-            // What broke off is gone on with; what is wrong is not.
-            if let OciError::Mismatch { .. } | OciError::Malformed { .. } = error {
-                writer.discard()?;
+        let meter = Meter::default();
+        let what = match self.pull_blob(reference, blob, &mut writer, &meter).await {
+            Ok(what) => what,
+            Err(error) => {
+                // What broke off is gone on with; what is wrong is not.
+                if let OciError::Mismatch { .. } | OciError::Malformed { .. } = error {
+                    writer.discard()?;
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
-        let what = session.blob_name(blob.digest);
+        };
         // Waits for the disk.
         blocking(move || writer.finish(&what)).await?;
         Ok(Some(blob.size - before.min(blob.size)))
+    }
+
+    /// Pulls what a sink lacks of a blob, which is left as far as it came. Returns what the blob is called in errors.
+    pub(crate) async fn pull_blob(
+        &self,
+        reference: &Reference,
+        blob: &Descriptor,
+        sink: &mut (impl Sink + Send),
+        meter: &Meter,
+    ) -> Result<String, OciError> {
+        let session = self.session(reference).await?;
+        session.pull(blob, sink, meter).await?;
+        Ok(session.blob_name(blob.digest))
     }
 }
 
@@ -178,7 +189,7 @@ fn choose(
 }
 
 /// Where a blob goes.
-trait Sink {
+pub(crate) trait Sink {
     /// How many bytes are there: where to go on.
     fn written(&self) -> u64;
     /// Forgets what is there.
