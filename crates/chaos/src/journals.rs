@@ -106,5 +106,8 @@ fn lock(pair: &Mutex<Pair>) -> MutexGuard<'_, Pair> {
 }
 
 fn count(sequences: &Sequences) -> u64 {
-    sequences.values().map(RangeSet::len).sum()
+    sequences
+        .values()
+        .map(RangeSet::len)
+        .fold(0, u64::saturating_add)
 }

@@ -137,7 +137,10 @@ fn missing(wanted: &Sequences, dead: &BTreeSet<(Uuid, u64)>) -> Sequences {
 }
 
 fn count(sequences: &Sequences) -> u64 {
-    sequences.values().map(RangeSet::len).sum()
+    sequences
+        .values()
+        .map(RangeSet::len)
+        .fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

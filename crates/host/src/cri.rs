@@ -159,4 +159,57 @@ mod tests {
         assert!(count("0.log.1") > 0);
         assert_eq!(count("0.log") + count("0.log.1"), lines);
     }
+
+    /// Reads records as a pipeline does: the pieces of a line joined, each record checked by the format's grammar.
+    fn read(records: &[u8]) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        let mut line = Vec::new();
+        for record in records.split_inclusive(|&byte| byte == b'\n') {
+            let record = record.strip_suffix(b"\n").unwrap();
+            let mut fields = record.splitn(4, |&byte| byte == b' ');
+            let time = std::str::from_utf8(fields.next().unwrap()).unwrap();
+            assert_eq!(time.len(), "2026-01-02T03:04:05.000000006Z".len());
+            assert_eq!(time.parse(), Ok(self::time()));
+            assert_eq!(fields.next(), Some(&b"stdout"[..]));
+            let tag = fields.next().unwrap();
+            let piece = fields.next().unwrap();
+            assert!(piece.len() <= LINE_BYTES);
+            line.extend_from_slice(piece);
+            match tag {
+                b"P" => {}
+                b"F" => lines.push(std::mem::take(&mut line)),
+                other => panic!("the tag is {other:?}"),
+            }
+        }
+        assert!(line.is_empty(), "the last record is full");
+        lines
+    }
+
+    #[test]
+    fn what_is_written_is_read_whatever_bytes_it_has() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let continuation = |length| vec![0b1000_0000; length];
+        let mut lines = vec![
+            Vec::new(),
+            b" ".to_vec(),
+            b"\r".to_vec(),
+            b"F P F".to_vec(),
+            b"2026-01-02T03:04:05.000000006Z stdout P within".to_vec(),
+        ];
+        for length in [LINE_BYTES - 1, LINE_BYTES, LINE_BYTES + 1, 3 * LINE_BYTES] {
+            lines.push(vec![b' '; length]);
+            lines.push(continuation(length));
+        }
+        for _ in 0..200 {
+            let length = random.usize(0..3 * LINE_BYTES);
+            let mut line: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
+            line.retain(|&byte| byte != b'\n');
+            lines.push(line);
+        }
+        let written: Vec<u8> = lines
+            .iter()
+            .flat_map(|line| records(&time(), Stream::Stdout, line))
+            .collect();
+        assert_eq!(read(&written), lines);
+    }
 }

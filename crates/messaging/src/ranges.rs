@@ -64,12 +64,11 @@ impl RangeSet {
         self.ranges.is_empty()
     }
 
-    /// How many numbers are in the set.
+    /// How many numbers are in the set; the set of all numbers has one more than is told.
     pub fn len(&self) -> u64 {
-        self.ranges
-            .iter()
-            .map(|(first, last)| last - first + 1)
-            .sum()
+        self.ranges.iter().fold(0, |count: u64, (first, last)| {
+            count.saturating_add((last - first).saturating_add(1))
+        })
     }
 
     /// The ranges in ascending order.
@@ -80,7 +79,7 @@ impl RangeSet {
     /// The numbers of `self` that are not in `other`.
     pub fn difference(&self, other: &Self) -> Self {
         let mut left = Self::default();
-        for range in self.iter() {
+        'ranges: for range in self.iter() {
             let (mut first, last) = range.into_inner();
             let start = other
                 .ranges
@@ -94,14 +93,12 @@ impl RangeSet {
                 if hole_first > first {
                     left.ranges.insert(first, hole_first - 1);
                 }
-                first = hole_last.saturating_add(1);
-                if first > last {
-                    break;
+                if hole_last >= last {
+                    continue 'ranges;
                 }
+                first = hole_last + 1;
             }
-            if first <= last {
-                left.ranges.insert(first, last);
-            }
+            left.ranges.insert(first, last);
         }
         left
     }

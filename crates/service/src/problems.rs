@@ -143,4 +143,50 @@ mod tests {
         assert_eq!(problems.parse::<u16>("broker-port", " 5672\n"), 5672);
         problems.check().unwrap();
     }
+
+    /// Texts that environment variables may hold: of the characters that matter to the readers, and of any.
+    fn texts() -> impl Iterator<Item = String> {
+        let mut random = fastrand::Rng::with_seed(11);
+        (0..20_000).map(move |round| {
+            let length = random.usize(0..12);
+            (0..length)
+                .map(|_| match round % 2 {
+                    0 => *random.choice(b"0123456789+-.smhPT \n").unwrap() as char,
+                    _ => random.char(..),
+                })
+                .collect()
+        })
+    }
+
+    #[test]
+    fn any_text_is_a_value_within_bounds_or_a_problem_that_names_variable_and_text() {
+        for text in texts() {
+            let mut number = 0;
+            let found = problems(|problems| number = problems.number("prefetch", &text, 1, 2000));
+            match found.as_slice() {
+                [] => assert!((1..=2000).contains(&number), "{text:?}"),
+                [problem] => assert!(
+                    problem.contains(&format!("(LAB_PREFETCH) is `{text}`: ")),
+                    "{problem:?}"
+                ),
+                _ => panic!("one value has several problems: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_time_above_zero_or_a_problem_that_names_variable_and_text() {
+        for text in texts() {
+            let mut time = std::time::Duration::ZERO;
+            let found = problems(|problems| time = problems.duration("ack-delay", &text));
+            match found.as_slice() {
+                [] => assert!(!time.is_zero(), "{text:?}"),
+                [problem] => assert!(
+                    problem.contains(&format!("(LAB_ACK_DELAY) is `{text}`: ")),
+                    "{problem:?}"
+                ),
+                _ => panic!("one value has several problems: {found:?}"),
+            }
+        }
+    }
 }

@@ -119,20 +119,21 @@ impl Follower {
             let [text @ .., b'\n'] = line else {
                 break;
             };
-            open.line += 1;
             let text = String::from_utf8_lossy(text);
             let Some((kind, producer, range)) = record::parse_line(&text) else {
                 return Err(JournalError::Malformed {
                     path: self.path.clone(),
-                    line: open.line,
+                    line: open.line + 1,
                     text: text.chars().take(80).collect(),
                 });
             };
             if kind == Kind::Acked {
-                self.acked_twice += known(&self.records, producer, &range);
+                let twice = known(&self.records, producer, &range);
+                self.acked_twice = self.acked_twice.saturating_add(twice);
             }
             self.records.insert(kind, producer, range);
             open.read_bytes += line.len() as u64;
+            open.line += 1;
         }
         Ok(())
     }

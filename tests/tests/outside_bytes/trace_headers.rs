@@ -1,0 +1,101 @@
+//! `traceparent` and `tracestate` of any message, by W3C Trace Context level 1.
+
+use lapin::types::{AMQPValue, FieldTable};
+use messaging::trace_context::{extract, inject, unrecorded};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use proptest::prelude::*;
+use regex::Regex;
+
+use crate::any_value::any_value;
+
+fn headers(traceparent: AMQPValue, tracestate: AMQPValue) -> FieldTable {
+    let mut headers = FieldTable::default();
+    headers.insert("traceparent".into(), traceparent);
+    headers.insert("tracestate".into(), tracestate);
+    headers
+}
+
+fn long(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}
+
+/// The specification's grammar, written apart from the reader.
+fn is_valid(traceparent: &str) -> bool {
+    let grammar = "^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-(?s:.*))?$";
+    let grammar = Regex::new(grammar).unwrap();
+    let Some(fields) = grammar.captures(traceparent) else {
+        return false;
+    };
+    let is_zero = |field: usize| fields[field].bytes().all(|digit| digit == b'0');
+    let is_longer = fields.get(4).is_some();
+    &fields[1] != "ff" && !(&fields[1] == "00" && is_longer) && !is_zero(2) && !is_zero(3)
+}
+
+/// Parents that are nearly right: every rule of the grammar is broken now and then.
+fn parents() -> impl Strategy<Value = String> {
+    let version = prop_oneof![
+        4 => Just("00".to_owned()),
+        1 => Just("ff".to_owned()),
+        1 => "[0-9a-fA-F]{2}",
+    ];
+    let trace = prop_oneof![
+        4 => "[0-9a-f]{32}",
+        1 => "0{31,32}",
+        1 => "[0-9a-fA-F]{31,33}",
+    ];
+    let span = prop_oneof![
+        4 => "[0-9a-f]{16}",
+        1 => "0{15,16}",
+        1 => "[0-9a-fA-F+]{15,17}",
+    ];
+    let flags = prop_oneof![4 => "[0-9a-f]{2}", 1 => "[+0-9A-F]{1,3}"];
+    let rest = prop_oneof![4 => Just(String::new()), 1 => "-\\PC{0,5}", 1 => "\\PC{0,3}"];
+    (version, trace, span, flags, rest).prop_map(|(version, trace, span, flags, rest)| {
+        format!("{version}-{trace}-{span}-{flags}{rest}")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+
+    #[test]
+    fn a_parent_is_read_exactly_when_the_specification_calls_it_valid(parent in parents()) {
+        let read = extract(&headers(long(&parent), AMQPValue::Void));
+        prop_assert_eq!(read.is_some(), is_valid(&parent), "{}", parent);
+        if let Some(span) = read {
+            prop_assert_eq!(span.trace_id().to_string(), &parent[3..35]);
+            prop_assert_eq!(span.span_id().to_string(), &parent[36..52]);
+            let flags = u8::from_str_radix(&parent[53..55], 16).unwrap();
+            prop_assert_eq!(span.is_sampled(), flags & 1 == 1);
+        }
+    }
+
+    #[test]
+    fn what_is_injected_is_extracted(trace in 1_u128.., span in 1_u64.., sampled: bool, state in "([a-z]{1,4}=[0-9]{1,4})?") {
+        let sent = SpanContext::new(
+            TraceId::from(trace),
+            SpanId::from(span),
+            TraceFlags::NOT_SAMPLED.with_sampled(sampled),
+            true,
+            state.parse::<TraceState>().unwrap_or_default(),
+        );
+        let mut headers = FieldTable::default();
+        inject(&sent, &mut headers);
+        prop_assert_eq!(extract(&headers), Some(sent));
+    }
+
+    #[test]
+    fn headers_of_any_type_are_a_valid_span_or_none(parent in any_value(), state in any_value()) {
+        let read = extract(&headers(parent, state));
+        prop_assert!(read.is_none_or(|span| span.is_valid()));
+    }
+
+    #[test]
+    fn no_state_spoils_a_good_parent(state in any_value()) {
+        let mut good = FieldTable::default();
+        let sent = unrecorded();
+        inject(&sent, &mut good);
+        good.insert("tracestate".into(), state);
+        prop_assert_eq!(extract(&good).map(|span| span.trace_id()), Some(sent.trace_id()));
+    }
+}
