@@ -35,6 +35,7 @@ mod core;
 mod handle;
 mod message;
 mod pace;
+mod sampling;
 mod window;
 
 /// Looks after what no answer tells: the overdue one among them.
@@ -49,6 +50,8 @@ pub struct PublisherSettings {
     pub rate: u32,
     /// The size of each payload.
     pub payload_bytes: usize,
+    /// How many traces are recorded a second at most, 0 for none but those of tracer messages.
+    pub trace_rate: u32,
     /// How many messages may await their confirm, at least 1.
     pub confirm_window: usize,
     /// How long the broker may take to confirm, before the connection counts as dead.

@@ -16,6 +16,15 @@ pub struct Arguments {
     /// New messages a second; 0 for as fast as the window allows
     #[arg(long, env = "LAB_RATE", value_name = "NUMBER", default_value = "100")]
     rate: String,
+    /// Traces recorded a second at most, while OTEL_EXPORTER_OTLP_ENDPOINT is set; messages beyond carry a trace id that nobody
+    /// records. The consumer follows
+    #[arg(
+        long,
+        env = "LAB_TRACE_RATE",
+        value_name = "NUMBER",
+        default_value = "100"
+    )]
+    trace_rate: String,
     /// Size of each payload
     #[arg(
         long,
@@ -53,6 +62,7 @@ impl Arguments {
         PublisherSettings {
             broker: self.broker.resolve(SERVICE, &instance, problems),
             rate: problems.number("rate", &self.rate, 0, 1_000_000),
+            trace_rate: problems.number("trace-rate", &self.trace_rate, 0, 1_000_000),
             // RabbitMQ refuses messages beyond 128 MiB; a lab's are far from it.
             payload_bytes: problems.number("payload-bytes", &self.payload_bytes, 0, 16 << 20),
             confirm_window: problems.number("confirm-window", &self.confirm_window, 1, 100_000),

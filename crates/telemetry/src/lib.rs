@@ -37,7 +37,7 @@
 //!
 //! Trace context travels as W3C Trace Context through the global propagator. Spans of level INFO always have ids. Spans
 //! of level DEBUG, the level for one span a message, exist only while spans are exported (`OTEL_EXPORTER_OTLP_ENDPOINT`),
-//! so that the hot path pays for them only when somebody looks.
+//! so that the hot path pays for them only when somebody looks. Which messages have one is the publisher's choice.
 //!
 //! # Metrics
 //!

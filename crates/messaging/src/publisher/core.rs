@@ -23,6 +23,7 @@ use crate::{
         handle::{TracerError, TracerReceipt, TracerRequest},
         message::Message,
         pace::Pace,
+        sampling::Sampling,
         window::{Confirmed, Window},
     },
     ranges::RangeSet,
@@ -42,6 +43,7 @@ pub(super) struct Core {
     window: Window<Message>,
     returns: Returns,
     pace: Pace,
+    sampling: Sampling,
     journal: Option<Journal>,
     requests: VecDeque<TracerRequest>,
     waiters: BTreeMap<u64, oneshot::Sender<Result<TracerReceipt, TracerError>>>,
@@ -72,6 +74,7 @@ impl Core {
             window: Window::new(settings.confirm_window),
             returns: Returns::default(),
             pace: Pace::new(settings.rate, Instant::now()),
+            sampling: Sampling::new(settings.trace_rate, Instant::now()),
             journal,
             requests: VecDeque::new(),
             waiters: BTreeMap::new(),
@@ -205,11 +208,14 @@ impl Core {
     fn make(&mut self, request: Option<&TracerRequest>, now: Instant) -> Arc<Message> {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
+        let tracer = request.map(|request| request.kind);
+        let recorded = tracer.is_some() || self.sampling.admits(now);
         let message = Arc::new(Message::new(
             self.producer,
             sequence,
             &self.payload,
-            request.map(|request| request.kind),
+            tracer,
+            recorded,
             &self.broker,
         ));
         self.window.admit(sequence, Arc::clone(&message), now);

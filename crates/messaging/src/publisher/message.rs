@@ -38,12 +38,14 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// Makes a new message and begins its span, which ends when the last owner lets go of the message.
+    /// Makes a new message and, if it is to be `recorded`, begins its span, which ends when the last owner lets go of the
+    /// message.
     pub(super) fn new(
         producer: Uuid,
         sequence: u64,
         payload: &str,
         tracer: Option<TracerKind>,
+        recorded: bool,
         broker: &BrokerSettings,
     ) -> Self {
         let published_at = Timestamp::now();
@@ -60,7 +62,11 @@ impl Message {
             Some(_) => TRACER_ROUTING_KEY,
             None => ROUTING_KEY,
         };
-        let span = span(id, routing_key, body.len(), tracer.is_some(), broker);
+        let span = if recorded {
+            span(id, routing_key, body.len(), tracer.is_some(), broker)
+        } else {
+            Span::none()
+        };
         let trace = span_context(&span);
         let mut headers = FieldTable::default();
         trace_context::inject(&trace, &mut headers);
@@ -220,7 +226,7 @@ mod tests {
     }
 
     fn message(tracer: Option<TracerKind>) -> Message {
-        Message::new(Uuid::from_u128(9), 3, "load", tracer, &broker())
+        Message::new(Uuid::from_u128(9), 3, "load", tracer, true, &broker())
     }
 
     #[test]
@@ -248,6 +254,13 @@ mod tests {
         assert!(!ordinary.contains_key(HEADER));
         let poison = headers(Some(TracerKind::Poison));
         assert_eq!(trace_context::text(&poison, HEADER), Some("poison"));
+    }
+
+    #[test]
+    fn a_message_that_is_not_recorded_has_a_trace_and_no_span() {
+        let message = Message::new(Uuid::from_u128(9), 3, "load", None, false, &broker());
+        assert!(message.span.is_disabled());
+        assert!(message.trace.is_valid() && !message.trace.is_sampled());
     }
 
     #[test]
