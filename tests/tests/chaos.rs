@@ -16,7 +16,7 @@ use lab_tests::{
     host_lab::{self, processes_of},
 };
 use serde_json::Value;
-use terminal::cli::Fault;
+use terminal::cli::ChaosEngine;
 
 /// Some seed; what it deals is a schedule like any other.
 const SEED: u64 = 20_260_101;
@@ -45,7 +45,7 @@ fn the_workload_survives_every_fault_once() {
         .iter()
         .filter_map(|fault| fault["fault"].as_str())
         .collect();
-    assert_eq!(dealt.len(), Fault::all().len(), "{report}");
+    assert_eq!(dealt.len(), ChaosEngine::Host.faults().count(), "{report}");
     let ledger = &report["ledger"];
     assert!(ledger["confirmed"].as_u64() >= Some(50_000), "{ledger}");
     assert_eq!(ledger["lost"], 0);

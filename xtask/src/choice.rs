@@ -6,7 +6,7 @@ use anstream::eprintln;
 use host::is_on_path;
 use terminal::{
     Setting,
-    cli::{Command, EngineKind},
+    cli::{ChaosEngine, Command, EngineKind},
     failure::{Exit, Failure},
 };
 use tokio::{process, time::timeout};
@@ -39,9 +39,13 @@ pub async fn engine(setting: &Setting, command: &Command) -> anyhow::Result<Opti
         | Command::Verify(_)
         | Command::Push(_)
         | Command::Down(_) => of_lab(setting)?,
-        // The fault campaign and the measurements are about labs of their own.
+        Command::Chaos(arguments) => match arguments.engine {
+            ChaosEngine::Cluster => Some(EngineKind::Cluster),
+            // On a lab of its own.
+            ChaosEngine::Host => None,
+        },
+        // The measurements are about labs of their own.
         Command::Bench(_)
-        | Command::Chaos(_)
         | Command::Doctor(_)
         | Command::Test(_)
         | Command::Completions(_)

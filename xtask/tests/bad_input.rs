@@ -76,6 +76,8 @@ fn wrong_input_gets_a_clear_answer() {
         &["down", "--name", "older"],
         &["down", "--name", "older", "--purge"],
         &["down", "--name", "damaged", "--purge"],
+        &["chaos", "--engine", "kind"],
+        &["chaos", "--faults", "kill-pod"],
         &["completions", "cmd"],
         &["supervice"],
     ];

@@ -5,6 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 use host::HostError;
 use lab::LabError;
 use messaging::{broker::BrokerError, journal::JournalError};
+use terminal::{cli::Fault, failure::Exit};
 
 use crate::campaign::LAB;
 
@@ -71,6 +72,15 @@ pub enum ChaosError {
         /// What the system says.
         source: io::Error,
     },
+    /// The lab's engine has no means to bring a fault about.
+    #[error("this engine cannot bring about `{fault}`")]
+    NotOfThisEngine {
+        /// The fault.
+        fault: Fault,
+    },
+    /// The engine of a lab on a cluster cannot do what it was asked.
+    #[error("the cluster does not do its part")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The HTTP client cannot be made.
     #[error("cannot make an HTTP client")]
     Http(#[source] reqwest::Error),
@@ -80,6 +90,16 @@ impl ChaosError {
     pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let action = action.into();
         move |source| Self::Io { action, source }
+    }
+
+    /// The exit code of a command that ends with it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NotCarriedOut { source, .. } => source.exit(),
+            Self::Host(error) => of_host(error),
+            Self::GaveUp { .. } => Exit::GaveUp,
+            _ => Exit::Unexpected,
+        }
     }
 
     /// What to do next, where there is something.
@@ -95,8 +115,19 @@ impl ChaosError {
             | Self::Command { .. }
             | Self::Management { .. }
             | Self::Io { .. }
+            | Self::NotOfThisEngine { .. }
+            | Self::Engine(_)
             | Self::Http(_) => None,
         }
+    }
+}
+
+/// The exit code that an error of the host engine stands for.
+pub fn of_host(error: &HostError) -> Exit {
+    match error {
+        HostError::MissingProgram { .. } => Exit::Missing,
+        HostError::SupervisorSilent { .. } | HostError::Survivors { .. } => Exit::GaveUp,
+        _ => Exit::Unexpected,
     }
 }
 

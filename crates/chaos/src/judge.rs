@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use blueprint::Component;
 use messaging::{
     dead_letter::DeadLetter,
     journal::{Ledger, Sequences},
@@ -14,10 +13,14 @@ use messaging::{
 };
 use uuid::Uuid;
 
-use crate::{ChaosError, site::Site};
+use crate::{
+    ChaosError,
+    journals::{Journals, sequences::count},
+    site::Site,
+};
 
-/// The consumer that handles nothing for so long has nothing to handle. It covers the time after which the broker gives a
-/// vanished consumer's messages to the next one.
+/// Consumers that handle nothing of what is missing for so long will not handle it. It covers the time after which the
+/// broker gives a vanished consumer's messages to the next one.
 const IDLE: Duration = Duration::from_secs(20);
 
 /// How often the drain is looked at.
@@ -36,6 +39,8 @@ pub struct Verdict {
     pub lost_count: u64,
     /// Messages that were handled again without being recognised as duplicates.
     pub unaccounted: u64,
+    /// Messages that a second consumer has handled, which could not know them, because a fault had brought them again.
+    pub repeated: u64,
     /// Messages in the dead-letter queue.
     pub dead_letters: u64,
     /// Those among them that were not meant to die, with the broker's reason.
@@ -49,30 +54,34 @@ impl Verdict {
     }
 }
 
-/// Ends the workload in an orderly way and judges it.
-pub(crate) async fn judge(site: &Site) -> Result<Verdict, ChaosError> {
-    site.stop(Component::Producer).await?;
-    drain(site).await?;
-    site.stop(Component::Consumer).await?;
-    let dead = site.broker.dead_letters().await?;
-    Ok(weigh(
-        &site.journals.ledger()?,
-        &site.journals.given_up()?,
-        site.journals.acked_twice()?,
-        &dead,
-    ))
+/// Ends the workload in an orderly way where it is the campaign's own, and judges all that was confirmed until then.
+pub(crate) async fn judge(site: &impl Site) -> Result<Verdict, ChaosError> {
+    let journals = site.journals();
+    site.end_producers().await?;
+    let confirmed = journals.all_confirmed()?;
+    drain(journals, &confirmed).await?;
+    site.end_consumers().await?;
+    // The dead letters after what was given up: what is given up meanwhile arrives there a moment later.
+    let given_up = journals.given_up()?;
+    let ledger = journals.ledger_of(&confirmed)?;
+    let (repeated, unaccounted) = journals.repeated()?;
+    let dead = site.dead_letters().await?;
+    Ok(Verdict {
+        repeated,
+        ..weigh(&ledger, &given_up, unaccounted, &dead)
+    })
 }
 
-/// Waits until the consumer or the dead-letter queue has all that was confirmed, or until nothing arrives any more.
-async fn drain(site: &Site) -> Result<(), ChaosError> {
-    let mut last = (0, Instant::now());
+/// Waits until the consumers have all of these messages, or until nothing of what is missing arrives any more.
+async fn drain(journals: &Journals, confirmed: &Sequences) -> Result<(), ChaosError> {
+    let mut last = (u64::MAX, Instant::now());
     while last.1.elapsed() < IDLE {
-        let ledger = site.journals.ledger()?;
-        if ledger.lost_count() == 0 {
+        let missing = journals.ledger_of(confirmed)?.lost_count();
+        if missing == 0 {
             return Ok(());
         }
-        if ledger.acknowledged != last.0 {
-            last = (ledger.acknowledged, Instant::now());
+        if missing != last.0 {
+            last = (missing, Instant::now());
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -83,7 +92,7 @@ async fn drain(site: &Site) -> Result<(), ChaosError> {
 pub fn weigh(
     ledger: &Ledger,
     given_up: &Sequences,
-    acked_twice: u64,
+    unaccounted: u64,
     dead: &[DeadLetter],
 ) -> Verdict {
     let origins = origins(dead);
@@ -110,7 +119,8 @@ pub fn weigh(
             .iter()
             .map(|(producer, ranges)| format!("{producer}: {ranges}"))
             .collect(),
-        unaccounted: acked_twice,
+        unaccounted,
+        repeated: 0,
         dead_letters: dead.len() as u64,
         unexplained,
     }
@@ -134,13 +144,6 @@ fn missing(wanted: &Sequences, dead: &BTreeSet<(Uuid, u64)>) -> Sequences {
         }
     }
     left
-}
-
-fn count(sequences: &Sequences) -> u64 {
-    sequences
-        .values()
-        .map(RangeSet::len)
-        .fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

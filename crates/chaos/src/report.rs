@@ -54,7 +54,7 @@ pub struct Report {
     pub stuck: Option<Stuck>,
     /// What became of the messages, or why nobody can tell.
     pub verdict: Result<Verdict, String>,
-    /// Where the lab's state was kept to be looked at; nothing is kept of a lab that held.
+    /// Where the lab's state is to be looked at; nothing is kept of a campaign's own lab that held.
     pub kept: Option<PathBuf>,
 }
 
@@ -96,6 +96,7 @@ impl Report {
                 "lost": verdict.lost_count,
                 "lost_sequences": verdict.lost,
                 "unaccounted": verdict.unaccounted,
+                "repeated": verdict.repeated,
                 "dead_letters": verdict.dead_letters,
                 "unexplained": verdict.unexplained,
             })
@@ -169,6 +170,13 @@ impl Report {
             Err(reason) => writeln!(text, "There is no verdict: {reason}"),
         };
         if let Ok(verdict) = &self.verdict {
+            if verdict.repeated > 0 {
+                let _ = writeln!(
+                    text,
+                    "{} messages were handled by a second consumer, each brought again by a fault",
+                    verdict.repeated
+                );
+            }
             for lost in &verdict.lost {
                 let _ = writeln!(text, "lost: {lost}");
             }

@@ -1,16 +1,18 @@
-//! Which fault comes next, after how many messages, and for how many: drawn from a seed alone.
+//! Which fault comes next, after how many messages, for how many, and on which of several: drawn from a seed alone.
 
 use std::{collections::VecDeque, ops::RangeInclusive};
 
 use fastrand::Rng;
 use terminal::cli::Fault;
 
-/// Confirmed messages between two faults: more than the publisher's window and the consumer's prefetch together, so that
-/// every part of the way holds messages when the blow falls.
-const LOAD: RangeInclusive<u64> = 2_000..=12_000;
-
-/// Messages that a fault lasts where it lasts for messages.
-const HOLD: RangeInclusive<u64> = 1_000..=6_000;
+/// How many messages a schedule counts by, which is a matter of how many there are in a second.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// Confirmed messages between two faults.
+    pub load: RangeInclusive<u64>,
+    /// Messages that a fault lasts where it lasts for messages.
+    pub hold: RangeInclusive<u64>,
+}
 
 /// One fault of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,24 +23,31 @@ pub struct Step {
     pub load: u64,
     /// How many messages it lasts, where it lasts for messages.
     pub hold: u64,
+    /// Which one it strikes, where there are several: this modulo their number.
+    pub which: usize,
 }
 
 /// An endless schedule. It deals the faults like cards: each comes once, in a drawn order, before any comes again.
 #[derive(Debug)]
 pub struct Schedule {
     random: Rng,
+    /// Of its own, because a lab that has one of each draws nothing from it.
+    choice: Rng,
+    pace: Pace,
     faults: Vec<Fault>,
     dealt: VecDeque<Fault>,
 }
 
 impl Schedule {
     /// The schedule of a seed over these faults.
-    pub fn new(seed: u64, mut faults: Vec<Fault>) -> Self {
+    pub fn new(seed: u64, mut faults: Vec<Fault>, pace: Pace) -> Self {
         // The seed alone decides, not the order in which the faults were named.
         faults.sort_unstable();
         faults.dedup();
         Self {
             random: Rng::with_seed(seed),
+            choice: Rng::with_seed(!seed),
+            pace,
             faults,
             dealt: VecDeque::new(),
         }
@@ -56,8 +65,9 @@ impl Iterator for Schedule {
         }
         Some(Step {
             fault: self.dealt.pop_front()?,
-            load: self.random.u64(LOAD),
-            hold: self.random.u64(HOLD),
+            load: self.random.u64(self.pace.load.clone()),
+            hold: self.random.u64(self.pace.hold.clone()),
+            which: self.choice.usize(..),
         })
     }
 }
@@ -75,8 +85,17 @@ mod tests {
         Fault::DiskAlarm,
     ];
 
+    fn pace() -> Pace {
+        Pace {
+            load: 10..=20,
+            hold: 1..=5,
+        }
+    }
+
     fn steps(seed: u64, faults: &[Fault]) -> Vec<Step> {
-        Schedule::new(seed, faults.to_vec()).take(40).collect()
+        Schedule::new(seed, faults.to_vec(), pace())
+            .take(40)
+            .collect()
     }
 
     #[test]
@@ -96,7 +115,15 @@ mod tests {
     }
 
     #[test]
+    fn loads_and_holds_are_of_the_pace() {
+        for step in steps(3, &FAULTS) {
+            assert!(pace().load.contains(&step.load), "{step:?}");
+            assert!(pace().hold.contains(&step.hold), "{step:?}");
+        }
+    }
+
+    #[test]
     fn no_faults_make_no_schedule() {
-        assert_eq!(Schedule::new(1, Vec::new()).next(), None);
+        assert_eq!(Schedule::new(1, Vec::new(), pace()).next(), None);
     }
 }

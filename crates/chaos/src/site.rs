@@ -1,194 +1,70 @@
-//! The lab that a campaign works on: brought up by the host engine, a proxy between each service and the broker.
+//! The lab that a campaign works on, as far as the schedule, the judge and the report need to know.
+//!
+//! [`host`] is one that the host engine brings up for the campaign. The one on a cluster is a lab that runs already, and
+//! stands with the cluster engine, which alone speaks to Kubernetes.
 
-mod broker;
-mod service;
+pub mod host;
 
 use std::time::Duration;
 
-use blueprint::Component;
-use host::{
-    Control, PlanInput, Programs, Request, Unit, UnitStatus, plan, start_supervisor,
-    supervisor::all_ready,
-};
-use lab::{Lab, LabFile};
-use rustix::process::{Pid, Signal, kill_process_group};
+use messaging::{dead_letter::DeadLetter, tracer::TracerKind};
 
-use crate::{Campaign, ChaosError, journals::Journals, wait};
+use crate::{ChaosError, admin::Receipt, journals::Journals, schedule::Step};
 
-pub(crate) use self::{broker::Broker, service::Service};
+/// A running lab under load, with its journals.
+#[expect(
+    async_fn_in_trait,
+    reason = "a campaign is one task: nobody sends its futures elsewhere"
+)]
+pub trait Site {
+    /// What its producers and consumers have written down.
+    fn journals(&self) -> &Journals;
 
-/// New messages a second: a load at which two cores shared with other work let the consumer keep up, so that a backlog is
-/// the work of a fault.
-const RATE: u32 = 5_000;
+    /// The broker's version.
+    fn broker_version(&self) -> &str;
 
-/// Small, because what is asked is whether messages arrive.
-const PAYLOAD_BYTES: u32 = 128;
+    /// How long the way back from a fault may take.
+    fn recovery(&self) -> Duration;
 
-/// A peer that is silent for two of these is gone: shorter than the default, so that a silent fault is over sooner.
-const HEARTBEAT: &str = "2s";
+    /// Makes a fault, waits by a condition until it is felt, and lifts it. Returns what it did, with what was seen of it.
+    ///
+    /// # Errors
+    /// When the fault cannot be made, is not felt, or cannot be lifted.
+    async fn inject(&self, step: Step) -> Result<String, ChaosError>;
 
-/// Where the first proxy listens if it can.
-const PROXY_PORT: u16 = 5680;
+    /// Whether all of the lab is back; what is missing is the error.
+    ///
+    /// # Errors
+    /// What stands in the way, in words.
+    async fn is_whole(&self) -> Result<(), String>;
 
-/// The slowest start on a busy machine with two cores.
-const START: Duration = Duration::from_secs(120);
+    /// Lets go of what a fault has left aside until the lab had recovered without it.
+    fn recovered(&self);
 
-/// How long a process that was ended may take to have a successor: the broker's orderly end takes up to half a minute, and
-/// the supervisor waits up to ten seconds before it starts what ended often.
-pub(crate) const SUCCESSION: Duration = Duration::from_secs(90);
+    /// Makes a producer publish a tracer message and waits for its confirm.
+    ///
+    /// # Errors
+    /// Why it was not confirmed, in words.
+    async fn publish(&self, kind: TracerKind) -> Result<Receipt, String>;
 
-/// A running lab with its proxies and journals.
-pub(crate) struct Site {
-    pub(crate) lab: Lab,
-    pub(crate) broker: Broker,
-    pub(crate) producer: Service,
-    pub(crate) consumer: Service,
-    pub(crate) journals: Journals,
-    control: Control,
-}
+    /// What a consumer says of itself, for people.
+    async fn consumer_says(&self) -> String;
 
-impl Site {
-    /// Brings the lab up and waits until all of it is ready.
-    pub(crate) async fn start(
-        campaign: &Campaign,
-        lab: &Lab,
-        file: &mut LabFile,
-    ) -> Result<Self, ChaosError> {
-        start_supervisor(&campaign.supervisor, &campaign.state, lab, file.instance).await?;
-        let input = PlanInput {
-            lab: lab.clone(),
-            manifests: campaign.manifests.clone(),
-            programs: Programs::on_this_machine(),
-            producer: campaign.producer.clone(),
-            consumer: campaign.consumer.clone(),
-        };
-        let mut plan = plan(&input, file, false, &[])?;
-        plan.units.retain(|unit| belongs(unit.component));
-        let broker = Broker::of(&plan, lab, file.instance, &campaign.manifests)?;
-        let producer = Service::start(Component::Producer, &plan, PROXY_PORT, broker.amqp).await?;
-        let next = producer.proxy.port() + 1;
-        let consumer = Service::start(Component::Consumer, &plan, next, broker.amqp).await?;
-        for unit in &mut plan.units {
-            load(unit, &producer);
-            load(unit, &consumer);
-        }
-        let control = Control::of(lab);
-        plan.apply(&control).await?;
-        let site = Self {
-            journals: Journals::follow(
-                &lab.data(Component::Producer).join("journal"),
-                &lab.data(Component::Consumer).join("journal"),
-            ),
-            lab: lab.clone(),
-            broker,
-            producer,
-            consumer,
-            control,
-        };
-        site.all_ready().await?;
-        Ok(site)
-    }
+    /// What lies in the dead-letter queue on account of the campaign.
+    ///
+    /// # Errors
+    /// When the broker does not show it.
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, ChaosError>;
 
-    /// The supervisor's word on a component's main process.
-    pub(crate) async fn status(&self, component: Component) -> Result<UnitStatus, ChaosError> {
-        let units = self.control.ask(&Request::Status).await?;
-        units
-            .into_iter()
-            .find(|status| status.unit.name == component.name())
-            .ok_or_else(|| ChaosError::GaveUp {
-                what: format!("a unit of {component}"),
-                waited: Duration::ZERO,
-                seen: "none in the lab".to_owned(),
-            })
-    }
+    /// Ends the producers, where they are the campaign's own.
+    ///
+    /// # Errors
+    /// When they cannot be ended.
+    async fn end_producers(&self) -> Result<(), ChaosError>;
 
-    /// The process group of a component, as soon as it has one.
-    pub(crate) async fn group(&self, component: Component) -> Result<Pid, ChaosError> {
-        wait::until(&format!("a running {component}"), SUCCESSION, async || {
-            let status = self.status(component).await.map_err(|e| e.to_string())?;
-            status
-                .pid
-                .and_then(Pid::from_raw)
-                .ok_or_else(|| status.state.name().to_owned())
-        })
-        .await
-    }
-
-    /// Waits until a component has another process than `before`.
-    pub(crate) async fn successor(
-        &self,
-        component: Component,
-        before: Pid,
-    ) -> Result<Pid, ChaosError> {
-        let what = format!("a successor of {component}, process {before}");
-        wait::until(&what, SUCCESSION, async || {
-            let status = self.status(component).await.map_err(|e| e.to_string())?;
-            match status.pid.and_then(Pid::from_raw) {
-                Some(pid) if pid != before => Ok(pid),
-                _ => Err(format!(
-                    "{}: {}",
-                    status.state.name(),
-                    status.reason.unwrap_or_default()
-                )),
-            }
-        })
-        .await
-    }
-
-    /// Asks the supervisor to end a component and to leave it ended.
-    pub(crate) async fn stop(&self, component: Component) -> Result<(), ChaosError> {
-        self.control.ask(&Request::Stop { component }).await?;
-        Ok(())
-    }
-
-    async fn all_ready(&self) -> Result<(), ChaosError> {
-        wait::until("the lab to start", START, async || {
-            let units = self
-                .control
-                .ask(&Request::Status)
-                .await
-                .map_err(|e| e.to_string())?;
-            if all_ready(&units) {
-                return Ok(());
-            }
-            let states: Vec<String> = units
-                .iter()
-                .map(|status| {
-                    let reason = status.reason.as_deref().unwrap_or_default();
-                    format!("{} {} {reason}", status.unit.name, status.state.name())
-                })
-                .collect();
-            Err(states.join("; "))
-        })
-        .await
-    }
-}
-
-/// Sends a signal to every process of a group.
-pub(crate) fn signal(group: Pid, signal: Signal) -> Result<(), ChaosError> {
-    kill_process_group(group, signal)
-        .map_err(|errno| ChaosError::io(format!("signal the process group {group}"))(errno.into()))
-}
-
-const fn belongs(component: Component) -> bool {
-    matches!(
-        component,
-        Component::Rabbitmq | Component::Producer | Component::Consumer
-    )
-}
-
-/// Leads a service through its proxy, under load.
-fn load(unit: &mut Unit, service: &Service) {
-    if unit.component != service.component {
-        return;
-    }
-    let settings = [
-        ("LAB_BROKER_PORT", service.proxy.port().to_string()),
-        ("LAB_HEARTBEAT", HEARTBEAT.to_owned()),
-        ("LAB_RATE", RATE.to_string()),
-        ("LAB_PAYLOAD_BYTES", PAYLOAD_BYTES.to_string()),
-    ];
-    for (name, value) in settings {
-        unit.environment.insert(name.to_owned(), value);
-    }
+    /// Ends the consumers, where they are the campaign's own.
+    ///
+    /// # Errors
+    /// When they cannot be ended.
+    async fn end_consumers(&self) -> Result<(), ChaosError>;
 }

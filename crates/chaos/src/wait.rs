@@ -11,7 +11,10 @@ use crate::ChaosError;
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// Looks until `look` gives a value; what it gives as an error is what was seen instead.
-pub(crate) async fn until<T, E: Display>(
+///
+/// # Errors
+/// When nothing came within `bound`, with what was seen last.
+pub async fn until<T, E: Display>(
     what: &str,
     bound: Duration,
     mut look: impl AsyncFnMut() -> Result<T, E>,

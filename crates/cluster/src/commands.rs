@@ -1,6 +1,7 @@
 //! The commands of a lab on a cluster, one a file.
 
 pub mod bundle;
+pub mod chaos;
 pub mod credentials;
 pub mod down;
 pub mod images;

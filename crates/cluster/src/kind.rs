@@ -4,6 +4,7 @@
 mod cluster;
 mod config;
 mod containers;
+pub(crate) mod journals;
 mod mirrors;
 mod registry;
 

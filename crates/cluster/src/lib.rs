@@ -7,6 +7,7 @@
 pub mod argocd;
 pub mod bootstrap;
 pub mod bundle;
+mod campaign;
 mod client;
 pub mod commands;
 mod diagnosis;

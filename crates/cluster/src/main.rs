@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use chaos::ChaosError;
 use cluster::{ClusterEngine, ClusterError, Site, bootstrap, bundle, commands};
 use terminal::{
     Setting,
@@ -52,10 +53,12 @@ async fn run_on_lab(setting: &Setting, command: Command) -> anyhow::Result<Exit>
             let engine = ClusterEngine::of(Site::open(setting).await?).await?;
             profile::run(&engine, arguments).await
         }
+        Command::Chaos(arguments) => {
+            commands::chaos::run(&Site::open(setting).await?, arguments).await
+        }
         Command::Images(_)
         | Command::Bundle(_)
         | Command::Bench(_)
-        | Command::Chaos(_)
         | Command::Doctor(_)
         | Command::Test(_)
         | Command::Completions(_)
@@ -70,6 +73,10 @@ async fn run_on_lab(setting: &Setting, command: Command) -> anyhow::Result<Exit>
 
 /// What an error of the cluster engine means to the user.
 fn explain(cause: &(dyn std::error::Error + 'static)) -> Option<(Exit, Option<String>)> {
+    if let Some(error) = cause.downcast_ref::<ChaosError>() {
+        // The engine's own error, which is its cause, knows better.
+        return (!matches!(error, ChaosError::Engine(_))).then(|| (error.exit(), error.hint()));
+    }
     let error = cause.downcast_ref::<ClusterError>()?;
     let exit = match error {
         ClusterError::MissingProgram { .. } => Exit::Missing,

@@ -144,6 +144,11 @@ pub(crate) fn kubeconfig(lab: &Lab) -> PathBuf {
     lab.directory().join("kubeconfig")
 }
 
+/// Where a kind cluster's producers and consumers keep their journals on this machine.
+pub(crate) fn journals_directory(lab: &Lab) -> PathBuf {
+    lab.directory().join("journals")
+}
+
 /// The way to registries, with Docker's logins. `plain_http` is one that has no TLS.
 pub(crate) fn client(ca_file: Option<&Path>, plain_http: Option<&str>) -> oci::Registry {
     oci::Registry::new(oci::Settings {

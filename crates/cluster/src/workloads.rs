@@ -158,28 +158,32 @@ async fn delete_pods(kube: &Kube, component: Component) -> Result<(), ClusterErr
     .map_err(ClusterError::kubernetes(format!("restart {component}")))
 }
 
+/// Whether the component's pods are ready and none is on its way out.
+pub(crate) async fn is_ready(kube: &Kube, component: Component) -> Result<bool, ClusterError> {
+    let pods: Api<Pod> = kube.beside(component);
+    let found = pods
+        .list_metadata(&ListParams::default().labels(&selector(component)))
+        .await
+        .map_err(ClusterError::kubernetes(format!(
+            "list the pods of {component}"
+        )))?;
+    let is_ending = found
+        .iter()
+        .any(|pod| pod.metadata.deletion_timestamp.is_some());
+    let state = workload(kube, component).await?;
+    Ok(!is_ending && state.is_some_and(|state| state.wanted > 0 && state.ready >= state.wanted))
+}
+
 /// Waits until the component's pods are ready and none is on its way out.
 pub(crate) async fn ready(kube: &Kube, component: Component) -> Result<(), ClusterError> {
-    let pods: Api<Pod> = kube.beside(component);
-    let selector = selector(component);
     let started = Instant::now();
     loop {
-        let found = pods
-            .list_metadata(&ListParams::default().labels(&selector))
-            .await
-            .map_err(ClusterError::kubernetes(format!(
-                "list the pods of {component}"
-            )))?;
-        let is_ending = found
-            .iter()
-            .any(|pod| pod.metadata.deletion_timestamp.is_some());
-        let state = workload(kube, component).await?;
-        if !is_ending && state.is_some_and(|state| state.wanted > 0 && state.ready >= state.wanted)
-        {
+        if is_ready(kube, component).await? {
             return Ok(());
         }
         if started.elapsed() >= READY {
-            let why = diagnosis::of_pods(kube, &kube.namespace(component), Some(&selector)).await?;
+            let (namespace, selector) = (kube.namespace(component), selector(component));
+            let why = diagnosis::of_pods(kube, &namespace, Some(&selector)).await?;
             return Err(ClusterError::GaveUp {
                 what: format!("{component} is not ready again"),
                 waited: READY,

@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 
 use lapin::{
     BasicProperties, Channel,
-    options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDeclareOptions},
+    options::{BasicAckOptions, BasicGetOptions, BasicNackOptions},
     types::{AMQPValue, FieldTable},
 };
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
-    broker::{BrokerError, BrokerSettings, TopologyObject, Wire},
+    broker::{BrokerError, BrokerSettings},
     consumer::received::number,
     envelope::Envelope,
+    queue::open,
     topology::DEAD_LETTER_QUEUE,
     trace_context::text,
     tracer::{HEADER, TracerKind},
@@ -55,7 +56,7 @@ pub async fn take(
     within: Duration,
 ) -> Result<Option<DeadLetter>, BrokerError> {
     let started = Instant::now();
-    let (wire, channel) = open(broker).await?;
+    let (wire, channel, _) = open(broker, DEAD_LETTER_QUEUE).await?;
     let found = loop {
         let walk = walk(&channel, Some(message_id)).await;
         match walk.map_err(|error| BrokerError::from_session(error, broker))? {
@@ -77,31 +78,12 @@ pub async fn take(
 ///
 /// There is no connection, the account may not read the queue, or the queue is missing.
 pub async fn list(broker: &BrokerSettings) -> Result<Vec<DeadLetter>, BrokerError> {
-    let (wire, channel) = open(broker).await?;
+    let (wire, channel, _) = open(broker, DEAD_LETTER_QUEUE).await?;
     let walk = walk(&channel, None)
         .await
         .map_err(|error| BrokerError::from_session(error, broker))?;
     wire.close().await;
     Ok(walk.passed)
-}
-
-async fn open(broker: &BrokerSettings) -> Result<(Wire, Channel), BrokerError> {
-    let wire = Wire::connect(broker).await?;
-    let channel = wire
-        .channel()
-        .await
-        .map_err(|error| BrokerError::from_session(error, broker))?;
-    let passive = QueueDeclareOptions {
-        passive: true,
-        ..QueueDeclareOptions::default()
-    };
-    channel
-        .queue_declare(DEAD_LETTER_QUEUE.into(), passive, FieldTable::default())
-        .await
-        .map_err(|error| {
-            BrokerError::from_lookup(error, TopologyObject::Queue(DEAD_LETTER_QUEUE), broker)
-        })?;
-    Ok((wire, channel))
 }
 
 struct Walk {

@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod journal;
 pub mod metrics;
 pub mod publisher;
+pub mod queue;
 pub mod ranges;
 pub mod stop;
 pub mod topology;

@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 
 use crate::invocation;
 
-pub use chaos::{Chaos, Fault};
+pub use chaos::{Chaos, ChaosEngine, Fault};
 
 mod chaos;
 

@@ -15,6 +15,8 @@ pub enum Exit {
     Holds = 0,
     /// Something unexpected failed.
     Unexpected = 1,
+    /// The command line asks for what there is not.
+    Usage = 2,
     /// Something that the command needs is missing on this machine.
     Missing = 3,
     /// A check is false: an arrow is broken, a test failed.

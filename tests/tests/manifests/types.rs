@@ -5,7 +5,10 @@ use k8s_openapi::{
         apps::v1::{DaemonSet, Deployment, StatefulSet},
         autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::Job,
-        core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount},
+        core::v1::{
+            ConfigMap, Namespace, PersistentVolume, PersistentVolumeClaim, Secret, Service,
+            ServiceAccount,
+        },
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
         rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
@@ -65,6 +68,8 @@ fn lost_fields(object: &Object) -> Vec<String> {
     let back = match (object.api_version(), object.kind()) {
         ("v1", "ConfigMap") => through::<ConfigMap>(value),
         ("v1", "Namespace") => through::<Namespace>(value),
+        ("v1", "PersistentVolume") => through::<PersistentVolume>(value),
+        ("v1", "PersistentVolumeClaim") => through::<PersistentVolumeClaim>(value),
         ("v1", "Secret") => through::<Secret>(value),
         ("v1", "Service") => through::<Service>(value),
         ("v1", "ServiceAccount") => through::<ServiceAccount>(value),

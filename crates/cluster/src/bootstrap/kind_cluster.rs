@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep};
 use super::steps::{Did, Steps};
 use crate::{
     ClusterError, Site, bundle, connect,
-    kind::{ClusterConfig, ContainerEngine, KindCluster, Labels, Registry, node_ports},
+    kind::{ClusterConfig, ContainerEngine, KindCluster, Labels, Registry, journals, node_ports},
     run::require,
-    site::kubeconfig,
+    site::{journals_directory, kubeconfig},
 };
 
 /// The registry's port on 127.0.0.1, where nothing else has it.
@@ -136,6 +136,7 @@ pub(super) async fn bring_up(
         cluster: exists && kubeconfig.exists(),
     };
     choose_ports(&mut file, &mut config, &manifests, exists)?;
+    config.mount(&journals::make(&journals_directory(lab))?)?;
     let containers = Containers::of(engine, &file);
     let cluster = Cluster {
         context: containers.cluster.context(),
@@ -165,6 +166,7 @@ pub(super) async fn bring_up(
     steps
         .run("cluster", "kind creates it", async {
             let word = kind.ensure(&config, lab.directory(), &kubeconfig).await?;
+            journals::ensure_on_node(engine, &kind.node()).await?;
             Ok::<_, ClusterError>(((), did(word)))
         })
         .await?;

@@ -116,7 +116,7 @@ impl Target {
         Ok(())
     }
 
-    /// A pod that runs, the newest of them.
+    /// A pod that runs: one that is ready where there is one, and the newest of them.
     async fn pod(&self) -> Result<String, ClusterError> {
         let action = format!("list the pods of {}", self.component);
         let pods = self
@@ -137,8 +137,23 @@ impl Target {
                 let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
                 self.node.is_none() || self.node.as_ref() == node
             })
-            .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
+            .max_by_key(|pod| {
+                let created = pod.metadata.creation_timestamp.as_ref();
+                (is_ready(pod), created.map(|time| time.0))
+            })
             .map(|pod| pod.name_any())
             .ok_or_else(|| ClusterError::malformed(self.component.name(), "it has no running pod"))
     }
+}
+
+/// Whether a pod takes connections, by its own word.
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

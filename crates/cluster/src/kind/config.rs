@@ -153,6 +153,22 @@ impl ClusterConfig {
         Ok(())
     }
 
+    /// Mounts a directory of this machine where the file mounts one into the node.
+    ///
+    /// # Errors
+    /// When the file mounts none.
+    pub fn mount(&mut self, directory: &Path) -> Result<(), ClusterError> {
+        let mount = self
+            .value
+            .get_mut("nodes")
+            .and_then(|nodes| nodes.get_mut(0)?.get_mut("extraMounts")?.get_mut(0))
+            .ok_or_else(|| {
+                ClusterError::malformed(&self.what, "its first node has no extraMounts")
+            })?;
+        mount["hostPath"] = directory.display().to_string().into();
+        Ok(())
+    }
+
     /// The file as kind reads it.
     ///
     /// # Errors
@@ -168,6 +184,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::kind::journals;
 
     fn manifests() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests")
@@ -210,6 +227,22 @@ mod tests {
                 Ok(preferred)
             })
             .unwrap();
+    }
+
+    #[test]
+    fn the_directory_of_the_lab_is_mounted_where_the_journals_volume_is() {
+        let mut config = ClusterConfig::read(&manifests()).unwrap();
+        config.mount(Path::new("/state/default/journals")).unwrap();
+        let text = config.text().unwrap();
+        assert!(text.contains("hostPath: /state/default/journals"), "{text}");
+        let volume = manifests().join("overlays/kind/journals/persistentvolume.yaml");
+        let volume: Value = serde_yaml::from_str(&fs::read_to_string(volume).unwrap()).unwrap();
+        let on_node = volume["spec"]["hostPath"]["path"].as_str().unwrap();
+        assert_eq!(on_node, journals::ON_NODE);
+        assert!(
+            text.contains(&format!("containerPath: {on_node}")),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Faults of the network between a service and the broker.
 
 use super::FELT;
-use crate::{ChaosError, site::Service, wait};
+use crate::{ChaosError, site::host::Service, wait};
 
 /// Counts the connections that came to work.
 const CONNECTS: &str = "lab_broker_connects_total";
@@ -24,11 +24,11 @@ pub(super) async fn half_open(service: &Service) -> Result<String, ChaosError> {
 /// and taken for recovery.
 async fn connects_anew(service: &Service, fault: impl Fn()) -> Result<(), ChaosError> {
     let count = format!("what {} counts", service.component);
-    let before = wait::until(&count, FELT, async || service.counter(CONNECTS).await).await?;
+    let before = wait::until(&count, FELT, async || service.admin.counter(CONNECTS).await).await?;
     fault();
     let what = format!("{} to connect anew", service.component);
     wait::until(&what, FELT, async || {
-        match service.counter(CONNECTS).await? {
+        match service.admin.counter(CONNECTS).await? {
             now if now > before => Ok(()),
             now => Err(format!("{now} connections so far")),
         }

@@ -19,8 +19,11 @@ use reqwest::Method;
 use tokio::{process::Command, time::timeout};
 use uuid::Uuid;
 
-use super::service::{client, told};
-use crate::{ChaosError, queue_names, wait};
+use crate::{
+    ChaosError,
+    admin::{client, told},
+    queue_names, wait,
+};
 
 /// `rabbitmqctl` starts an Erlang node of its own, which takes seconds on a busy machine.
 const COMMAND: Duration = Duration::from_secs(60);

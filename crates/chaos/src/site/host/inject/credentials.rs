@@ -4,10 +4,10 @@ use blueprint::Account;
 use lab::passwords;
 
 use super::FELT;
-use crate::{ChaosError, site::Site, wait};
+use crate::{ChaosError, site::host::HostSite, wait};
 
 /// Gives both services new passwords, cuts their connections, and tells the broker once it has refused both.
-pub(super) async fn rotate(site: &Site) -> Result<String, ChaosError> {
+pub(super) async fn rotate(site: &HostSite) -> Result<String, ChaosError> {
     for account in [Account::RabbitmqProducer, Account::RabbitmqConsumer] {
         passwords::renew(&site.lab, account)?;
     }

@@ -6,13 +6,13 @@ use rustix::process::{Pid, Signal};
 use super::FELT;
 use crate::{
     ChaosError,
-    site::{self, Service, Site},
+    site::host::{self, HostSite, Service},
     wait,
 };
 
 /// Ends a component's processes with a signal; its successor is the supervisor's affair.
 pub(super) async fn end(
-    site: &Site,
+    site: &HostSite,
     component: Component,
     signal: Signal,
 ) -> Result<String, ChaosError> {
@@ -20,13 +20,13 @@ pub(super) async fn end(
         site.broker.queue_names_saved().await?;
     }
     let before = site.group(component).await?;
-    site::signal(before, signal)?;
+    host::signal(before, signal)?;
     let after = site.successor(component, before).await?;
     Ok(format!("process {before} followed by {after}"))
 }
 
 /// Until the broker has closed the connection of a client that sends no heartbeats.
-pub(super) async fn freeze_producer(site: &Site) -> Result<String, ChaosError> {
+pub(super) async fn freeze_producer(site: &HostSite) -> Result<String, ChaosError> {
     let frozen = Frozen::new(site.group(Component::Producer).await?)?;
     given_up(&site.producer).await?;
     frozen.thaw()?;
@@ -34,7 +34,7 @@ pub(super) async fn freeze_producer(site: &Site) -> Result<String, ChaosError> {
 }
 
 /// While so many messages are confirmed of which it takes none.
-pub(super) async fn freeze_consumer(site: &Site, messages: u64) -> Result<String, ChaosError> {
+pub(super) async fn freeze_consumer(site: &HostSite, messages: u64) -> Result<String, ChaosError> {
     let frozen = Frozen::new(site.group(Component::Consumer).await?)?;
     let goal = site.journals.confirmed()? + messages;
     wait::until("messages to pile up", FELT, async || {
@@ -50,13 +50,15 @@ pub(super) async fn freeze_consumer(site: &Site, messages: u64) -> Result<String
 }
 
 /// Until both services have noticed that nobody answers.
-pub(super) async fn freeze_broker(site: &Site) -> Result<String, ChaosError> {
+pub(super) async fn freeze_broker(site: &HostSite) -> Result<String, ChaosError> {
     let frozen = Frozen::new(site.group(Component::Rabbitmq).await?)?;
     for service in [&site.producer, &site.consumer] {
         let what = format!("{} to miss the broker", service.component);
-        wait::until(&what, FELT, async || match service.obstacle().await? {
-            Some(_) => Ok(()),
-            None => Err(format!("{} is ready", service.component)),
+        wait::until(&what, FELT, async || {
+            match service.admin.obstacle().await? {
+                Some(_) => Ok(()),
+                None => Err(format!("{} is ready", service.component)),
+            }
         })
         .await?;
     }
@@ -78,18 +80,18 @@ struct Frozen(Pid);
 
 impl Frozen {
     fn new(group: Pid) -> Result<Self, ChaosError> {
-        site::signal(group, Signal::STOP)?;
+        host::signal(group, Signal::STOP)?;
         Ok(Self(group))
     }
 
     fn thaw(self) -> Result<(), ChaosError> {
-        site::signal(self.0, Signal::CONT)
+        host::signal(self.0, Signal::CONT)
     }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
         // Thawed already, or given up: what goes on twice goes on.
-        let _ = site::signal(self.0, Signal::CONT);
+        let _ = host::signal(self.0, Signal::CONT);
     }
 }

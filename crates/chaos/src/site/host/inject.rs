@@ -1,35 +1,26 @@
-//! The faults: one module a family. Each does its harm, waits by a condition until it is felt, and lifts it.
+//! The faults of processes and connections: one module a family. Each does its harm, waits by a condition until it is felt, and lifts it.
 
 mod alarm;
 mod credentials;
 mod network;
-mod poison;
 mod process;
 mod queue;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use blueprint::Component::{Consumer, Producer, Rabbitmq};
 use rustix::process::Signal;
 use terminal::cli::Fault;
 
-use crate::{ChaosError, schedule::Step, site::Site};
+use super::HostSite;
+use crate::{ChaosError, poison, schedule::Step};
 
 /// How long a fault may take to be felt: two heartbeats, or the longest pause between two attempts to connect.
 const FELT: Duration = Duration::from_secs(60);
 
-/// A fault that was made and lifted again.
-pub(crate) struct Injected {
-    /// What it did, with what was seen of it.
-    pub(crate) did: String,
-    /// From the blow until nothing stood in the way of recovery.
-    pub(crate) held: Duration,
-}
-
-/// Makes a fault and lifts it.
-pub(crate) async fn inject(site: &Site, step: Step) -> Result<Injected, ChaosError> {
-    let started = Instant::now();
-    let did = match step.fault {
+/// Makes a fault and lifts it; says what it did, with what was seen of it.
+pub(super) async fn inject(site: &HostSite, step: Step) -> Result<String, ChaosError> {
+    Ok(match step.fault {
         Fault::KillProducer => process::end(site, Producer, Signal::KILL).await?,
         Fault::KillConsumer => process::end(site, Consumer, Signal::KILL).await?,
         Fault::KillBroker => process::end(site, Rabbitmq, Signal::KILL).await?,
@@ -48,9 +39,6 @@ pub(crate) async fn inject(site: &Site, step: Step) -> Result<Injected, ChaosErr
         Fault::DeleteQueue => queue::delete(site).await?,
         Fault::RotateCredentials => credentials::rotate(site).await?,
         Fault::Poison => poison::send(site).await?,
-    };
-    Ok(Injected {
-        did,
-        held: started.elapsed(),
+        fault => return Err(ChaosError::NotOfThisEngine { fault }),
     })
 }

@@ -1,7 +1,7 @@
 //! Resource alarms: the broker blocks whoever publishes.
 
 use super::FELT;
-use crate::{ChaosError, site::Site, wait};
+use crate::{ChaosError, site::host::HostSite, wait};
 
 /// An alarm by the limits that raise and clear it.
 pub(super) struct Alarm {
@@ -26,7 +26,7 @@ pub(super) const DISK: Alarm = Alarm {
 };
 
 /// Raises an alarm, and clears it when the producer has been told.
-pub(super) async fn raise(site: &Site, alarm: &Alarm) -> Result<String, ChaosError> {
+pub(super) async fn raise(site: &HostSite, alarm: &Alarm) -> Result<String, ChaosError> {
     site.broker.control(&alarm.raise).await?;
     let told = wait::until("the producer to be blocked", FELT, async || {
         site.producer.says("takes no messages").await

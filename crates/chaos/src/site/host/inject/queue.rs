@@ -7,13 +7,13 @@
 //! Publishers and consumer meet all the rest: unroutable messages, a cancelled consumer, a missing queue.
 
 use super::FELT;
-use crate::{ChaosError, site::Site, wait};
+use crate::{ChaosError, site::host::HostSite, wait};
 
 /// Twice the producer's window of outstanding confirms, which is 1000 unless it is set.
 const TWO_WINDOWS: u64 = 2_000;
 
 /// Takes the queue away and brings it back.
-pub(super) async fn delete(site: &Site) -> Result<String, ChaosError> {
+pub(super) async fn delete(site: &HostSite) -> Result<String, ChaosError> {
     site.broker.unbind_queue().await?;
     let drained = drained(site).await;
     if drained.is_ok() {
@@ -29,13 +29,13 @@ pub(super) async fn delete(site: &Site) -> Result<String, ChaosError> {
 }
 
 /// Waits until nothing that was confirmed, or is yet to be confirmed, is in the queue; says how much was returned.
-async fn drained(site: &Site) -> Result<u64, ChaosError> {
+async fn drained(site: &HostSite) -> Result<u64, ChaosError> {
     const RETURNED: &str = "lab_messages_returned_total";
     let mut since: Option<(u64, u64)> = None;
     wait::until("an empty queue", FELT, async || {
         let text = |error: ChaosError| error.to_string();
         let ledger = site.journals.ledger().map_err(text)?;
-        let returned = site.producer.counter(RETURNED).await?;
+        let returned = site.producer.admin.counter(RETURNED).await?;
         let (confirmed, first) = *since.get_or_insert((ledger.confirmed, returned));
         // Another confirm begins the count anew, and so does another producer, whose counter is a new one.
         if confirmed != ledger.confirmed || returned < first {
@@ -54,9 +54,10 @@ async fn drained(site: &Site) -> Result<u64, ChaosError> {
 }
 
 /// Waits until the consumer has been told.
-async fn gone(site: &Site) -> Result<(), ChaosError> {
+async fn gone(site: &HostSite) -> Result<(), ChaosError> {
     wait::until("the consumer to miss its queue", FELT, async || match site
         .consumer
+        .admin
         .obstacle()
         .await?
     {
