@@ -2,6 +2,8 @@
 //!
 //! Readers that are private to their crate have such tests beside them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod any_value;
 mod duplicates;
 mod envelopes;

@@ -28,7 +28,8 @@ fn is_valid(traceparent: &str) -> bool {
     };
     let is_zero = |field: usize| fields[field].bytes().all(|digit| digit == b'0');
     let is_longer = fields.get(4).is_some();
-    &fields[1] != "ff" && !(&fields[1] == "00" && is_longer) && !is_zero(2) && !is_zero(3)
+    let is_forbidden = &fields[1] == "ff" || (&fields[1] == "00" && is_longer);
+    !(is_forbidden || is_zero(2) || is_zero(3))
 }
 
 /// Parents that are nearly right: every rule of the grammar is broken now and then.
