@@ -169,7 +169,7 @@ mod tests {
             let mut fields = record.splitn(4, |&byte| byte == b' ');
             let time = std::str::from_utf8(fields.next().unwrap()).unwrap();
             assert_eq!(time.len(), "2026-01-02T03:04:05.000000006Z".len());
-            assert_eq!(time.parse(), Ok(self::time()));
+            assert_eq!(time.parse::<Timestamp>().unwrap(), self::time());
             assert_eq!(fields.next(), Some(&b"stdout"[..]));
             let tag = fields.next().unwrap();
             let piece = fields.next().unwrap();
