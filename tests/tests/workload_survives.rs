@@ -30,6 +30,7 @@ async fn the_workload_loses_nothing_that_was_confirmed() {
     a_killed_broker_loses_nothing(&mut broker).await;
     a_silent_broker_is_left_and_found_again(&mut broker).await;
     a_killed_consumer_loses_nothing(&broker).await;
+    a_consumer_that_is_stopped_under_load_ends_by_itself(&broker).await;
     a_killed_producer_loses_nothing(&broker).await;
     a_consumer_whose_disk_is_full_ends_and_loses_nothing(&broker).await;
 }
@@ -88,6 +89,22 @@ async fn a_killed_consumer_loses_nothing(broker: &Broker) {
         pair.consumer = Workload::start_ready(again, pair.folder.path()).await;
     }
     pair.works_on().await;
+    pair.nothing_is_lost(broker).await;
+}
+
+/// Not because its time to drain is up, which takes an hour here.
+async fn a_consumer_that_is_stopped_under_load_ends_by_itself(broker: &Broker) {
+    let patient = |command: &mut Command| {
+        command.env("LAB_DRAIN_TIMEOUT", "1h");
+    };
+    let mut pair = Pair::start_with(broker, patient).await;
+    for _ in 0..5 {
+        pair.works_on().await;
+        assert!(pair.consumer.stop().success(), "{}", pair.consumer.errors());
+        let mut again = consumer(broker, pair.folder.path());
+        patient(&mut again);
+        pair.consumer = Workload::start_ready(again, pair.folder.path()).await;
+    }
     pair.nothing_is_lost(broker).await;
 }
 

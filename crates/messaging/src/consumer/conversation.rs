@@ -81,10 +81,12 @@ impl<'a, H: Handler> Conversation<'a, H> {
     /// Consumes until a stop is asked for and everything in hand is finished, or its time is up.
     pub(super) async fn run(
         &mut self,
-        mut deliveries: impl Stream<Item = Result<Delivery, lapin::Error>> + Unpin,
+        deliveries: impl Stream<Item = Result<Delivery, lapin::Error>> + Unpin,
         mut events: impl Stream<Item = Event> + Unpin,
         stop: &mut Stop,
     ) -> Result<Drained, Interruption> {
+        // lapin says once that there are no more, and that may be behind the last delivery of a batch.
+        let mut deliveries = deliveries.fuse();
         let mut cancelling = false;
         let mut cancelled = false;
         loop {
