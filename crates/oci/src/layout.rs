@@ -133,14 +133,7 @@ impl Layout {
                 continue;
             };
             writer.restart()?;
-            let mut reader = source.reader(blob)?;
-            let mut piece = vec![0; 256 << 10];
-            loop {
-                match reader.next(&mut piece)? {
-                    0 => break,
-                    read => writer.push(&piece[..read])?,
-                }
-            }
+            source.reader(blob)?.copy(|piece| writer.push(piece))?;
             writer.finish(&source.what())?;
         }
         for (manifest, content) in &parts.manifests {

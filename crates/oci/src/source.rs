@@ -221,14 +221,29 @@ impl BlobReader {
         Ok(read)
     }
 
+    /// Hands what is left of it on, piece by piece.
+    ///
+    /// # Errors
+    /// As [`BlobReader::next`] and those of `push`.
+    pub(crate) fn copy(
+        mut self,
+        mut push: impl FnMut(&[u8]) -> Result<(), OciError>,
+    ) -> Result<(), OciError> {
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match self.next(&mut buffer)? {
+                0 => return Ok(()),
+                read => push(&buffer[..read])?,
+            }
+        }
+    }
+
     /// Reads what is left of it.
     ///
     /// # Errors
     /// As [`BlobReader::next`].
-    pub fn check(mut self) -> Result<(), OciError> {
-        let mut buffer = vec![0; 256 << 10];
-        while self.next(&mut buffer)? > 0 {}
-        Ok(())
+    pub fn check(self) -> Result<(), OciError> {
+        self.copy(|_| Ok(()))
     }
 }
 

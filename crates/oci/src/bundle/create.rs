@@ -178,14 +178,7 @@ impl Transfer {
         let (file, meter) = (Arc::clone(&self.file), self.meter.clone());
         blocking(move || {
             let mut slot = Slot::empty(file, place)?;
-            let mut reader = source.reader(&blob)?;
-            let mut piece = vec![0; 128 << 10];
-            loop {
-                match reader.next(&mut piece)? {
-                    0 => break,
-                    read => slot.push(&piece[..read])?,
-                }
-            }
+            source.reader(&blob)?.copy(|piece| slot.push(piece))?;
             let checksum = slot.finish(&source.what())?;
             meter.add(blob.size);
             Ok(checksum)
