@@ -158,6 +158,18 @@ async fn delete_pods(kube: &Kube, component: Component) -> Result<(), ClusterErr
     .map_err(ClusterError::kubernetes(format!("restart {component}")))
 }
 
+/// Whether a pod takes connections, by its own word.
+pub(crate) fn pod_is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
 /// Whether the component's pods are ready and none is on its way out.
 pub(crate) async fn is_ready(kube: &Kube, component: Component) -> Result<bool, ClusterError> {
     let pods: Api<Pod> = kube.beside(component);

@@ -9,7 +9,7 @@ use terminal::progress::Progress;
 use tokio::time::{Instant, sleep};
 
 use super::waiting::GRACE;
-use crate::{ClusterError, Kube, diagnosis};
+use crate::{ClusterError, Kube, diagnosis, workloads::pod_is_ready};
 
 /// Pulling its image over a slow line is the longest of it.
 const BOUND: Duration = Duration::from_secs(600);
@@ -43,7 +43,7 @@ pub async fn until_ready(kube: &Kube) -> Result<(), ClusterError> {
                 pod.labels()
                     .get("app.kubernetes.io/name")
                     .is_some_and(|own| own == *name)
-                    && is_ready(pod)
+                    && pod_is_ready(pod)
             })
         });
         if let Some(ready) = told.filter(|told| Some(told) != missing.as_ref()) {
@@ -70,16 +70,4 @@ pub async fn until_ready(kube: &Kube) -> Result<(), ClusterError> {
         }
         sleep(INTERVAL).await;
     }
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|conditions| {
-        conditions
-            .iter()
-            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
-    })
 }

@@ -19,7 +19,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{ClusterError, Kube, workloads::selector};
+use crate::{
+    ClusterError, Kube,
+    workloads::{pod_is_ready, selector},
+};
 
 /// How long a component may have no pod that runs.
 const RESTART: Duration = Duration::from_secs(3);
@@ -139,21 +142,9 @@ impl Target {
             })
             .max_by_key(|pod| {
                 let created = pod.metadata.creation_timestamp.as_ref();
-                (is_ready(pod), created.map(|time| time.0))
+                (pod_is_ready(pod), created.map(|time| time.0))
             })
             .map(|pod| pod.name_any())
             .ok_or_else(|| ClusterError::malformed(self.component.name(), "it has no running pod"))
     }
-}
-
-/// Whether a pod takes connections, by its own word.
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
