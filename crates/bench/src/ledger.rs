@@ -34,6 +34,12 @@ impl Account {
     pub fn balances(&self) -> bool {
         self.received == self.acknowledged + self.left
     }
+
+    /// Whether every message that was confirmed is accounted for, and none that was not received. What the broker received
+    /// and did not confirm before the client was gone may be in no queue: nobody was promised anything.
+    pub fn keeps_what_was_confirmed(&self) -> bool {
+        (self.confirmed..=self.received).contains(&(self.acknowledged + self.left))
+    }
 }
 
 /// Whether the two journals agree with each other and with the broker: what the producers had confirmed the consumers have
@@ -73,6 +79,18 @@ mod tests {
         assert!(ACCOUNT.balances());
         let gone = Account { left: 2, ..ACCOUNT };
         assert!(!gone.balances());
+    }
+
+    #[test]
+    fn only_what_was_confirmed_must_be_there() {
+        let left = |left| Account { left, ..ACCOUNT };
+        assert!(left(3).keeps_what_was_confirmed());
+        assert!(
+            left(2).keeps_what_was_confirmed(),
+            "received, never confirmed"
+        );
+        assert!(!left(1).keeps_what_was_confirmed(), "one is lost");
+        assert!(!left(4).keeps_what_was_confirmed(), "one came from nowhere");
     }
 
     #[test]

@@ -80,10 +80,10 @@ pub async fn run(
             account
         }
     };
-    if !account.balances() {
+    if !account.keeps_what_was_confirmed() {
         return Err(lost(format!(
-            "{} received, {} acknowledged, {} left",
-            account.received, account.acknowledged, account.left
+            "{} received, {} confirmed, {} acknowledged, {} left",
+            account.received, account.confirmed, account.acknowledged, account.left
         )));
     }
     broker.management.remove_vhost().await?;
