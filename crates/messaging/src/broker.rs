@@ -6,13 +6,15 @@ pub use settings::{BrokerSettings, PasswordSource};
 
 pub(crate) use error::chain;
 pub(crate) use link::Link;
-pub(crate) use wire::Wire;
+pub(crate) use wire::{NO_PAUSE, Wire};
 
 use std::time::Duration;
 
 mod error;
 mod link;
 mod outage;
+mod reactor;
+mod reads;
 mod settings;
 mod wire;
 

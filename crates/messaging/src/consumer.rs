@@ -39,6 +39,10 @@ pub(crate) mod received;
 mod verdict;
 mod work;
 
+/// Deliveries that arrive within this time are taken together. It bounds what a busy consumer adds to the latency, and what
+/// a second of wake-ups can cost.
+const READ_PAUSE: Duration = Duration::from_micros(500);
+
 /// What a consumer does.
 #[derive(Clone, Debug)]
 pub struct ConsumerSettings {
@@ -89,7 +93,7 @@ impl<H: Handler> Consumer<H> {
         let journal = settings.journal.as_deref().map(Journal::open).transpose()?;
         Ok(Self {
             handler,
-            link: Link::new(settings.broker.clone(), metrics.link.clone()),
+            link: Link::new(settings.broker.clone(), READ_PAUSE, metrics.link.clone()),
             core: Core::new(&settings, journal, metrics),
             settings,
         })

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    broker::{BrokerError, BrokerSettings, Link, TopologyObject, Wire},
+    broker::{BrokerError, BrokerSettings, Link, NO_PAUSE, TopologyObject, Wire},
     journal::{Journal, JournalError},
     metrics::PublisherMetrics,
     publisher::{core::Core, message::publish},
@@ -88,7 +88,8 @@ impl Publisher {
         metrics: PublisherMetrics,
     ) -> Result<(Self, PublisherHandle), JournalError> {
         let journal = settings.journal.as_deref().map(Journal::open).transpose()?;
-        let link = Link::new(settings.broker.clone(), metrics.link.clone());
+        // Confirms come several to a frame, and the next message of a small window waits for them.
+        let link = Link::new(settings.broker.clone(), NO_PAUSE, metrics.link.clone());
         let core = Core::new(&settings, journal, metrics);
         // Room for a few requests; the others wait for theirs within their own time.
         let (sender, requests) = mpsc::channel(16);

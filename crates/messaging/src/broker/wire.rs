@@ -20,7 +20,7 @@ use lapin::{
 };
 use tokio::time::timeout;
 
-use crate::broker::{BrokerError, BrokerSettings};
+use crate::broker::{BrokerError, BrokerSettings, reactor::runtime};
 
 /// How long TCP connection and AMQP handshake may take, each.
 const HANDSHAKE_BOUND: Duration = Duration::from_secs(10);
@@ -32,6 +32,9 @@ const CLOSE_BOUND: Duration = Duration::from_secs(2);
 /// 128 KiB of RabbitMQ that is 8 MiB a connection.
 const FRAME_BYTES: u32 = 32 << 10;
 
+/// The read pause of a connection that has little to read.
+pub(crate) const NO_PAUSE: Duration = Duration::ZERO;
+
 /// An open connection; dropping it ends it without a word.
 pub(crate) struct Wire {
     // First in the list: with the socket shut down, dropping the connection waits for nobody.
@@ -40,18 +43,20 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Connects once.
-    pub(crate) async fn connect(settings: &BrokerSettings) -> Result<Self, BrokerError> {
+    /// Connects once. What the broker sends within `read_pause` of a read is read together.
+    pub(crate) async fn connect(
+        settings: &BrokerSettings,
+        read_pause: Duration,
+    ) -> Result<Self, BrokerError> {
         let uri = uri(settings)?;
         let properties = ConnectionProperties::default()
             .with_connection_name(settings.connection_name.clone().into());
         let socket = SocketGuard::default();
         let slot = Arc::clone(&socket.0);
         let connect_error = |error| BrokerError::from_connect(error, settings);
-        let runtime = lapin::runtime::default_runtime().map_err(connect_error)?;
         let connecting = Connection::connector(
             uri,
-            runtime,
+            runtime(read_pause),
             async move |uri, runtime| {
                 let stream = timeout(
                     HANDSHAKE_BOUND,
@@ -60,7 +65,7 @@ impl Wire {
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
                 if let AsyncTcpStream::Plain(plain) = &stream {
-                    keep(&slot, plain.get_ref().as_fd().try_clone_to_owned()?.into());
+                    keep(&slot, plain.as_fd().try_clone_to_owned()?.into());
                 }
                 Ok(stream)
             },
