@@ -14,6 +14,8 @@ use std::{
 
 use uuid::Uuid;
 
+use crate::duplicates::Key;
+
 pub use compare::{Ledger, compare};
 pub use follower::Follower;
 pub use record::{Kind, Records, Sequences};
@@ -119,6 +121,18 @@ impl Journal {
             }
         }
     }
+}
+
+/// The ranges for [`Journal::append`] that hold these keys: one more than there are gaps.
+pub(crate) fn runs(keys: &mut [Key]) -> impl Iterator<Item = (Uuid, RangeInclusive<u64>)> + '_ {
+    keys.sort_unstable();
+    let follows = |&(producer, number): &Key, &(next_producer, next): &Key| {
+        producer == next_producer && next - number <= 1
+    };
+    keys.chunk_by(follows).filter_map(|run| {
+        let (&(producer, first), &(_, last)) = Option::zip(run.first(), run.last())?;
+        Some((producer, first..=last))
+    })
 }
 
 impl Records {

@@ -10,10 +10,10 @@ use std::{
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, ObservableGauge};
 
-/// Upper bounds in seconds: half a millisecond, which loopback reaches, to a minute of outage.
-const LATENCY_BUCKETS: [f64; 17] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0,
-    30.0, 60.0,
+/// Upper bounds in seconds: a tenth of a millisecond, below which no broker answers, to a minute of outage.
+const LATENCY_BUCKETS: [f64; 19] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 20.0, 30.0, 60.0,
 ];
 
 /// The connection: `lab_broker_connected` (0 or 1), `lab_broker_connects_total`.

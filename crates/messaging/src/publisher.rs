@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use lapin::{
-    Channel, Confirmation, Event, ExchangeKind,
+    Channel, Event, ExchangeKind,
     options::{ConfirmSelectOptions, ExchangeDeclareOptions},
     types::FieldTable,
 };
@@ -23,7 +23,10 @@ use crate::{
     broker::{BrokerError, BrokerSettings, Link, NO_PAUSE, TopologyObject, Wire},
     journal::{Journal, JournalError},
     metrics::PublisherMetrics,
-    publisher::{core::Core, message::publish},
+    publisher::{
+        core::Core,
+        message::{Confirm, publish},
+    },
     stop::Stop,
     topology::EXCHANGE,
 };
@@ -192,7 +195,7 @@ impl Publisher {
                     while let Some(Some(answer)) = in_flight.next().now_or_never() {
                         answers.take(answer);
                     }
-                    core.settle(answers.confirmations, Instant::now())?;
+                    core.settle(answers.confirms, Instant::now())?;
                     if let Some(error) = answers.error {
                         return Ok(End::Lost(self.link.session_error(error)));
                     }
@@ -232,14 +235,14 @@ enum End {
 /// The answers that were there together, and the first failure among them.
 #[derive(Default)]
 struct Answers {
-    confirmations: Vec<(u64, Confirmation)>,
+    confirms: Vec<Confirm>,
     error: Option<lapin::Error>,
 }
 
 impl Answers {
-    fn take(&mut self, (sequence, answer): (u64, Result<Confirmation, lapin::Error>)) {
+    fn take(&mut self, answer: Result<Confirm, lapin::Error>) {
         match answer {
-            Ok(confirmation) => self.confirmations.push((sequence, confirmation)),
+            Ok(confirm) => self.confirms.push(confirm),
             // The message stays outstanding and goes out again on the next connection.
             Err(error) => {
                 self.error.get_or_insert(error);

@@ -155,7 +155,7 @@ impl<'a, H: Handler> Conversation<'a, H> {
         self.core.end_session()
     }
 
-    async fn take(&mut self, delivery: Delivery) -> Result<(), lapin::Error> {
+    async fn take(&mut self, delivery: Delivery) -> Result<(), Interruption> {
         let tag = delivery.delivery_tag;
         match self.core.accept(delivery, Instant::now()) {
             Accepted::InHand(message) => {
@@ -171,13 +171,20 @@ impl<'a, H: Handler> Conversation<'a, H> {
                     &self.settings.broker,
                     self.metrics,
                 );
-                self.in_hand.push(work.boxed());
-                Ok(())
+                let mut work = work.boxed();
+                // Most handlers are done at once, and such a delivery needs nobody to wait for it.
+                match work.as_mut().now_or_never() {
+                    Some(done) => self.settle(done).await,
+                    None => {
+                        self.in_hand.push(work);
+                        Ok(())
+                    }
+                }
             }
             Accepted::Duplicate => Ok(()),
             Accepted::Undecodable => {
                 let options = BasicRejectOptions { requeue: false };
-                self.channel.basic_reject(tag, options).await
+                Ok(self.channel.basic_reject(tag, options).await?)
             }
         }
     }

@@ -1,11 +1,10 @@
 //! The consumer without its connection: what each delivery is, and what has to be written and told about it.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use lapin::message::Delivery;
 use tracing::warn;
-use uuid::Uuid;
 
 use crate::{
     broker::chain,
@@ -17,9 +16,8 @@ use crate::{
         work::Done,
     },
     duplicates::{DuplicateLedger, Key, Seen},
-    journal::{Journal, JournalError, Kind},
+    journal::{Journal, JournalError, Kind, runs},
     metrics::{ConsumerMetrics, record},
-    ranges::RangeSet,
 };
 
 pub(super) struct Core {
@@ -167,17 +165,10 @@ impl Core {
         Ok(batch.acks)
     }
 
-    fn write(&mut self, kind: Kind, keys: Vec<Key>) -> Result<(), JournalError> {
+    fn write(&mut self, kind: Kind, mut keys: Vec<Key>) -> Result<(), JournalError> {
         let Some(journal) = &mut self.journal else {
             return Ok(());
         };
-        let mut sequences: BTreeMap<Uuid, RangeSet> = BTreeMap::new();
-        for (producer, sequence) in keys {
-            sequences.entry(producer).or_default().insert(sequence);
-        }
-        let records = sequences
-            .iter()
-            .flat_map(|(producer, ranges)| ranges.iter().map(move |range| (*producer, range)));
-        journal.append(kind, records)
+        journal.append(kind, runs(&mut keys))
     }
 }

@@ -122,3 +122,17 @@ fn a_missing_directory_is_named_with_its_reason() {
     assert!(error.to_string().contains("/nonexistent/journal"));
     assert!(error.source().unwrap().to_string().contains("No such file"));
 }
+
+#[test]
+fn keys_in_any_order_become_the_fewest_ranges() {
+    let other = Uuid::from_u128(99);
+    let mut keys = [3, 1, 9, 2, 2, 8].map(|number| (PRODUCER, number)).to_vec();
+    keys.push((other, 4));
+    let mut ranges: Vec<_> = runs(&mut keys).collect();
+    ranges.sort_by_key(|(producer, range)| (*producer == other, *range.start()));
+    assert_eq!(
+        ranges,
+        [(PRODUCER, 1..=3), (PRODUCER, 8..=9), (other, 4..=4)]
+    );
+    assert_eq!(runs(&mut []).count(), 0);
+}

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lapin::{Confirmation, message::BasicReturnMessage};
+use lapin::message::BasicReturnMessage;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -14,19 +14,19 @@ use uuid::Uuid;
 use crate::{
     backoff::Backoff,
     broker::{BrokerSettings, millis},
+    duplicates::Key,
     envelope::{Envelope, new_id, payload},
-    journal::{Journal, JournalError, Kind},
+    journal::{Journal, JournalError, Kind, runs},
     metrics::{PublisherMetrics, record},
     publisher::{
         PublisherSettings,
         confirm::{Answer, Outcome, Returns},
         handle::{TracerError, TracerReceipt, TracerRequest},
-        message::Message,
+        message::{Confirm, Message},
         pace::Pace,
         sampling::Sampling,
         window::{Confirmed, Window},
     },
-    ranges::RangeSet,
 };
 
 /// What comes back at once is not sent back at once.
@@ -168,22 +168,18 @@ impl Core {
     /// Takes answers that arrived together: what is confirmed is in the journal when this returns.
     pub(super) fn settle(
         &mut self,
-        answers: Vec<(u64, Confirmation)>,
+        confirms: Vec<Confirm>,
         now: Instant,
     ) -> Result<(), JournalError> {
         let mut returned = BTreeMap::new();
-        let answers: Vec<Answer> = answers
+        let answers: Vec<Answer> = confirms
             .into_iter()
-            .map(|(sequence, confirmation)| {
-                let acked = confirmation.is_ack();
-                let carried = confirmation
-                    .take_message()
-                    .and_then(|message| self.sequence_of(message, &mut returned));
-                Answer {
-                    sequence,
-                    acked,
-                    returned: carried,
-                }
+            .map(|confirm| Answer {
+                sequence: confirm.sequence,
+                acked: confirm.acked,
+                returned: confirm
+                    .returned
+                    .and_then(|message| self.sequence_of(*message, &mut returned)),
             })
             .collect();
         let mut confirmed = Vec::with_capacity(answers.len());
@@ -272,15 +268,11 @@ impl Core {
             return Ok(());
         }
         if let Some(journal) = &mut self.journal {
-            let sequences: RangeSet = confirmed
+            let mut keys: Vec<Key> = confirmed
                 .iter()
-                .map(|confirmed| confirmed.message.sequence)
+                .map(|confirmed| (self.producer, confirmed.message.sequence))
                 .collect();
-            let producer = self.producer;
-            journal.append(
-                Kind::Confirmed,
-                sequences.iter().map(|range| (producer, range)),
-            )?;
+            journal.append(Kind::Confirmed, runs(&mut keys))?;
         }
         self.metrics.confirmed.add(confirmed.len() as u64, &[]);
         for Confirmed {

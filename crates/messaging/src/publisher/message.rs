@@ -4,7 +4,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use jiff::Timestamp;
 use lapin::{
-    BasicProperties, Channel, Confirmation,
+    BasicProperties, Channel,
+    message::BasicReturnMessage,
     options::BasicPublishOptions,
     types::{AMQPValue, FieldTable},
 };
@@ -33,8 +34,7 @@ pub(super) struct Message {
     producer: Uuid,
     published_at: Timestamp,
     body: Vec<u8>,
-    routing_key: &'static str,
-    headers: FieldTable,
+    tracer: Option<TracerKind>,
 }
 
 impl Message {
@@ -58,21 +58,18 @@ impl Message {
             payload: Cow::Borrowed(payload),
         }
         .encode();
-        let routing_key = match tracer {
-            Some(_) => TRACER_ROUTING_KEY,
-            None => ROUTING_KEY,
-        };
         let span = if recorded {
-            span(id, routing_key, body.len(), tracer.is_some(), broker)
+            span(
+                id,
+                routing_key(tracer),
+                body.len(),
+                tracer.is_some(),
+                broker,
+            )
         } else {
             Span::none()
         };
         let trace = span_context(&span);
-        let mut headers = FieldTable::default();
-        trace_context::inject(&trace, &mut headers);
-        if let Some(kind) = tracer {
-            headers.insert(HEADER.into(), AMQPValue::LongString(kind.name().into()));
-        }
         Self {
             id,
             sequence,
@@ -81,8 +78,7 @@ impl Message {
             producer,
             published_at,
             body,
-            routing_key,
-            headers,
+            tracer,
         }
     }
 
@@ -92,35 +88,52 @@ impl Message {
         body: &[u8],
         properties: &BasicProperties,
     ) -> Self {
-        let headers = properties.headers().clone().unwrap_or_default();
-        let routing_key = if headers.contains_key(HEADER) {
-            TRACER_ROUTING_KEY
-        } else {
-            ROUTING_KEY
-        };
+        let none = FieldTable::default();
+        let headers = properties.headers().as_ref().unwrap_or(&none);
         Self {
             id: envelope.id,
             sequence: envelope.sequence,
             span: Span::none(),
-            trace: trace_context::extract(&headers).unwrap_or(SpanContext::NONE),
+            trace: trace_context::extract(headers).unwrap_or(SpanContext::NONE),
             producer: envelope.producer,
             published_at: envelope.published_at,
             body: body.to_vec(),
-            routing_key,
-            headers,
+            tracer: trace_context::text(headers, HEADER).and_then(|kind| kind.parse().ok()),
         }
     }
 
+    /// Made anew for each publish: lapin takes them, and a copy to keep would cost every message what a second publish costs few.
     fn properties(&self) -> BasicProperties {
         let seconds = u64::try_from(self.published_at.as_second()).unwrap_or_default();
+        let mut headers = FieldTable::default();
+        trace_context::inject(&self.trace, &mut headers);
+        if let Some(kind) = self.tracer {
+            headers.insert(HEADER.into(), AMQPValue::LongString(kind.name().into()));
+        }
         BasicProperties::default()
             .with_message_id(self.id.to_string().into())
             .with_app_id(self.producer.to_string().into())
             .with_content_type(CONTENT_TYPE.into())
             .with_delivery_mode(PERSISTENT)
             .with_timestamp(seconds)
-            .with_headers(self.headers.clone())
+            .with_headers(headers)
     }
+}
+
+fn routing_key(tracer: Option<TracerKind>) -> &'static str {
+    match tracer {
+        Some(_) => TRACER_ROUTING_KEY,
+        None => ROUTING_KEY,
+    }
+}
+
+/// The broker's answer to one publish.
+#[derive(Debug)]
+pub(super) struct Confirm {
+    pub(super) sequence: u64,
+    pub(super) acked: bool,
+    /// A message that came back: this one or another. Boxed, because there hardly ever is one.
+    pub(super) returned: Option<Box<BasicReturnMessage>>,
 }
 
 /// Publishes a message and waits for the broker's answer.
@@ -131,24 +144,26 @@ impl Message {
 pub(super) async fn publish(
     channel: &Channel,
     message: Arc<Message>,
-) -> (u64, Result<Confirmation, lapin::Error>) {
-    let answer = async {
-        let options = BasicPublishOptions {
-            mandatory: true,
-            immediate: false,
-        };
-        channel
-            .basic_publish(
-                EXCHANGE.into(),
-                message.routing_key.into(),
-                options,
-                &message.body,
-                message.properties(),
-            )
-            .await?
-            .await
+) -> Result<Confirm, lapin::Error> {
+    let options = BasicPublishOptions {
+        mandatory: true,
+        immediate: false,
     };
-    (message.sequence, answer.await)
+    let confirmation = channel
+        .basic_publish(
+            EXCHANGE.into(),
+            routing_key(message.tracer).into(),
+            options,
+            &message.body,
+            message.properties(),
+        )
+        .await?
+        .await?;
+    Ok(Confirm {
+        sequence: message.sequence,
+        acked: confirmation.is_ack(),
+        returned: confirmation.take_message().map(Box::new),
+    })
 }
 
 /// The publish span, named and described as OpenTelemetry's conventions for messaging on RabbitMQ have it.
@@ -271,10 +286,7 @@ mod tests {
             let again = Message::from_return(&envelope, &sent.body, &sent.properties());
             assert_eq!(again.properties(), sent.properties());
             assert_eq!(again.body, sent.body);
-            assert_eq!(
-                (again.sequence, again.routing_key),
-                (sent.sequence, sent.routing_key)
-            );
+            assert_eq!((again.sequence, again.tracer), (sent.sequence, sent.tracer));
             assert_eq!(again.trace.trace_id(), sent.trace.trace_id());
         }
     }
