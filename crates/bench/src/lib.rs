@@ -18,6 +18,7 @@ pub mod latency;
 pub mod ledger;
 pub mod machine;
 pub mod management;
+pub mod message;
 pub mod perf_test;
 pub mod proc;
 pub mod process;

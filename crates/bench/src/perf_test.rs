@@ -13,6 +13,7 @@ use crate::{
     BenchError,
     case::{ACK_BATCH, Case, PREFETCH},
     latency::{Latencies, Latency},
+    message::{body_bytes, properties},
 };
 
 /// How to get it.
@@ -109,7 +110,7 @@ impl PerfTest {
         };
         number("--producers", case.connections);
         number("--consumers", case.connections);
-        number("--size", case.payload_bytes);
+        number("--size", body_bytes(case.payload_bytes));
         number("--confirm", case.confirm_window);
         number("--qos", PREFETCH.into());
         number("--multi-ack-every", ACK_BATCH.into());
@@ -119,6 +120,7 @@ impl PerfTest {
         if let Some(rate) = case.rate {
             number("--rate", rate as usize);
         }
+        command.arg("--message-properties").arg(properties());
         command
     }
 }
