@@ -24,6 +24,7 @@ use crate::{
     journal::{Journal, JournalError},
     metrics::PublisherMetrics,
     publisher::{
+        backlog::Backlog,
         core::Core,
         message::{Confirm, publish},
     },
@@ -33,6 +34,7 @@ use crate::{
 
 pub use handle::{PublisherHandle, TracerError, TracerReceipt};
 
+mod backlog;
 mod confirm;
 mod core;
 mod handle;
@@ -161,16 +163,19 @@ impl Publisher {
     ) -> Result<End, JournalError> {
         let core = &mut self.core;
         let mut events = wire.events();
+        let backlog = Backlog::default();
         let mut in_flight = FuturesUnordered::new();
         let mut blocked = false;
         loop {
             let now = Instant::now();
             let stopping = stop.requested_at();
             if !blocked {
-                for message in core.next(now, stopping.is_some()) {
-                    in_flight.push(publish(channel, message));
+                for message in core.next(now, stopping.is_some(), backlog.room_bytes()) {
+                    backlog.queued(message.queued_bytes());
+                    in_flight.push(publish(channel, message, &backlog));
                 }
             }
+            let full = backlog.room_bytes() == 0;
             core.metrics.outstanding(core.outstanding());
             if let Some(at) = stopping
                 && (core.outstanding() == 0 || now >= at + self.drain_timeout)
@@ -183,7 +188,9 @@ impl Publisher {
                 if overdue_at.is_some_and(|at| at <= now) {
                     return Ok(End::Lost(self.link.confirm_overdue(core.publish_timeout())));
                 }
-                let due_at = [overdue_at, core.wake_at()].into_iter().flatten().min();
+                // What has no room is due, and time does not make any.
+                let next_at = core.wake_at().filter(|_| !full);
+                let due_at = [overdue_at, next_at].into_iter().flatten().min();
                 wake_at = due_at.unwrap_or(wake_at).min(wake_at);
             }
             // The answers need no budget of the runtime's; without this a stream of them would starve its other tasks.
@@ -200,6 +207,7 @@ impl Publisher {
                         return Ok(End::Lost(self.link.session_error(error)));
                     }
                 }
+                () = backlog.low(), if full => {}
                 Some(event) = events.next() => match event {
                     Event::ConnectionBlocked(reason) => {
                         blocked = true;

@@ -20,6 +20,7 @@ use crate::{
     metrics::{PublisherMetrics, record},
     publisher::{
         PublisherSettings,
+        backlog::queued_bytes,
         confirm::{Answer, Outcome, Returns},
         handle::{TracerError, TracerReceipt, TracerRequest},
         message::{Confirm, Message},
@@ -121,12 +122,19 @@ impl Core {
         }
     }
 
-    /// The messages to publish at this moment: those that go out again, tracer messages, and new ones as they are due.
-    pub(super) fn next(&mut self, now: Instant, stopping: bool) -> Vec<Arc<Message>> {
+    /// The messages to publish at this moment, into a backlog with `room_bytes`: those that go out again, tracer messages,
+    /// and new ones as they are due.
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        stopping: bool,
+        room_bytes: usize,
+    ) -> Vec<Arc<Message>> {
+        let room = room_bytes.div_ceil(queued_bytes(self.payload.len()));
         let mut messages = Vec::new();
         if self.refusals.again_at.is_none_or(|at| at <= now) {
             self.refusals.again_at = None;
-            messages.extend(std::iter::from_fn(|| self.window.again(now)));
+            messages.extend(std::iter::from_fn(|| self.window.again(now)).take(room));
             self.metrics.republished.add(messages.len() as u64, &[]);
         }
         if stopping {
@@ -140,7 +148,8 @@ impl Core {
             self.waiters.insert(message.sequence, request.reply);
             messages.push(message);
         }
-        for _ in 0..self.pace.due(now, self.window.room()) {
+        let room = room.saturating_sub(messages.len()).min(self.window.room());
+        for _ in 0..self.pace.due(now, room) {
             messages.push(self.make(None, now));
         }
         self.metrics.published.add(self.next_sequence - before, &[]);

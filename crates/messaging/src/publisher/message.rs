@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     broker::BrokerSettings,
     envelope::{CONTENT_TYPE, Envelope, new_id},
+    publisher::backlog::{Backlog, queued_bytes},
     topology::{EXCHANGE, ROUTING_KEY, TRACER_ROUTING_KEY},
     trace_context,
     tracer::{HEADER, TracerKind},
@@ -102,6 +103,11 @@ impl Message {
         }
     }
 
+    /// What it takes while lapin has it and has not written it.
+    pub(super) fn queued_bytes(&self) -> usize {
+        queued_bytes(self.body.len())
+    }
+
     /// Made anew for each publish: lapin takes them, and a copy to keep would cost every message what a second publish costs few.
     fn properties(&self) -> BasicProperties {
         let seconds = u64::try_from(self.published_at.as_second()).unwrap_or_default();
@@ -144,12 +150,13 @@ pub(super) struct Confirm {
 pub(super) async fn publish(
     channel: &Channel,
     message: Arc<Message>,
+    backlog: &Backlog,
 ) -> Result<Confirm, lapin::Error> {
     let options = BasicPublishOptions {
         mandatory: true,
         immediate: false,
     };
-    let confirmation = channel
+    let written = channel
         .basic_publish(
             EXCHANGE.into(),
             routing_key(message.tracer).into(),
@@ -157,8 +164,9 @@ pub(super) async fn publish(
             &message.body,
             message.properties(),
         )
-        .await?
-        .await?;
+        .await;
+    backlog.written(message.queued_bytes());
+    let confirmation = written?.await?;
     Ok(Confirm {
         sequence: message.sequence,
         acked: confirmation.is_ack(),
