@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use messaging::journal::{Follower, JournalError, Ledger, Records, Sequences, compare};
+use messaging::journal::{Follower, JournalError, Ledger, Records, Sequences, compare, count};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use self::sequences::{count, difference, union};
+use self::sequences::{difference, union};
 use crate::{ChaosError, repetitions::Repetitions};
 
 pub use self::writers::Writers;

@@ -7,17 +7,13 @@ use std::{
 
 use messaging::{
     dead_letter::DeadLetter,
-    journal::{Ledger, Sequences},
+    journal::{Ledger, Sequences, count},
     ranges::RangeSet,
     tracer::TracerKind,
 };
 use uuid::Uuid;
 
-use crate::{
-    ChaosError,
-    journals::{Journals, sequences::count},
-    site::Site,
-};
+use crate::{ChaosError, journals::Journals, site::Site};
 
 /// Consumers that handle nothing of what is missing for so long will not handle it. It covers the time after which the
 /// broker gives a vanished consumer's messages to the next one.

@@ -5,9 +5,9 @@
 //! published again because its confirm was lost. What had been handled when the blow *before* the last one fell was
 //! acknowledged, and has been through a whole recovery since: nothing explains that it comes to another consumer.
 
-use messaging::journal::Sequences;
+use messaging::journal::{Sequences, count};
 
-use crate::journals::sequences::{count, difference, extend, intersection, union};
+use crate::journals::sequences::{difference, extend, intersection, union};
 
 /// The repetitions of a campaign so far.
 #[derive(Debug)]

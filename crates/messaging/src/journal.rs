@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::duplicates::Key;
 
-pub use compare::{Ledger, compare};
+pub use compare::{Ledger, compare, count};
 pub use follower::Follower;
 pub use record::{Kind, Records, Sequences};
 

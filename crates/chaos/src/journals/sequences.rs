@@ -2,14 +2,6 @@
 
 use messaging::{journal::Sequences, ranges::RangeSet};
 
-/// How many messages these are, and never above what a count can say: a damaged journal may claim any number.
-pub(crate) fn count(sequences: &Sequences) -> u64 {
-    sequences
-        .values()
-        .map(RangeSet::len)
-        .fold(0, u64::saturating_add)
-}
-
 /// Adds the messages of `other`.
 pub(crate) fn extend(sequences: &mut Sequences, other: &Sequences) {
     for (&producer, ranges) in other {

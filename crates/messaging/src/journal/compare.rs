@@ -49,8 +49,8 @@ pub fn compare(producer: &Records, consumer: &Records) -> Ledger {
     }
 }
 
-/// Never above what a count can say: a damaged journal may claim any number.
-fn count(sequences: &Sequences) -> u64 {
+/// How many messages these are, and never above what a count can say: a damaged journal may claim any number.
+pub fn count(sequences: &Sequences) -> u64 {
     sequences
         .values()
         .map(RangeSet::len)

@@ -107,8 +107,14 @@ pub(super) fn parse_line(line: &str) -> Option<(Kind, Uuid, RangeInclusive<u64>)
     };
     let producer = words.next()?.parse().ok()?;
     let (first, last) = words.next()?.split_once('-')?;
-    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    let (first, last) = (number(first)?, number(last)?);
     (words.next().is_none() && first <= last).then_some((kind, producer, first..=last))
+}
+
+/// Digits alone; Rust's own reading takes a sign, too.
+fn number(digits: &str) -> Option<u64> {
+    let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits.then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]
@@ -139,6 +145,7 @@ mod tests {
             format!("confirmed  {uuid} 3-8"),
             format!("lost {uuid} 3-8"),
             format!("acked {uuid} 3--8"),
+            format!("acked {uuid} +3-8"),
             "acked not-a-uuid 3-8".to_owned(),
         ] {
             assert_eq!(parse_line(&line), None, "{line:?}");
