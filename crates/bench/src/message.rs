@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use messaging::{
     envelope::{CONTENT_TYPE, Envelope, new_id, payload},
-    trace_context::unrecorded,
+    trace_context::{traceparent, unrecorded},
 };
 
 /// The body's size with a payload of `payload_bytes`, in bytes; a digit of the sequence number more or less.
@@ -24,13 +24,11 @@ pub fn body_bytes(payload_bytes: usize) -> usize {
 pub fn properties() -> String {
     let now = Timestamp::now();
     let (id, producer) = (new_id(now), new_id(now));
-    let trace = unrecorded();
+    let traceparent = traceparent(&unrecorded());
     // PerfTest reads times of whole seconds with an offset, as AMQP has them.
     let time = now.strftime("%Y-%m-%dT%H:%M:%S+00:00");
     format!(
-        "messageId={id},appId={producer},contentType={CONTENT_TYPE},timestamp={time},traceparent=00-{}-{}-00",
-        trace.trace_id(),
-        trace.span_id()
+        "messageId={id},appId={producer},contentType={CONTENT_TYPE},timestamp={time},traceparent={traceparent}"
     )
 }
 

@@ -22,20 +22,24 @@ pub fn unrecorded() -> SpanContext {
     )
 }
 
+/// The header `traceparent` of a span: version, trace, span, and the sampled flag alone.
+pub fn traceparent(span: &SpanContext) -> String {
+    format!(
+        "00-{}-{}-{:02x}",
+        span.trace_id(),
+        span.span_id(),
+        span.trace_flags() & TraceFlags::SAMPLED
+    )
+}
+
 /// Writes the span that a message belongs to into its headers; an invalid one leaves them as they are.
 pub fn inject(span: &SpanContext, headers: &mut FieldTable) {
     if !span.is_valid() {
         return;
     }
-    let traceparent = format!(
-        "00-{}-{}-{:02x}",
-        span.trace_id(),
-        span.span_id(),
-        span.trace_flags() & TraceFlags::SAMPLED
-    );
     headers.insert(
         TRACEPARENT.into(),
-        AMQPValue::LongString(traceparent.into()),
+        AMQPValue::LongString(traceparent(span).into()),
     );
     let state = span.trace_state().header();
     if !state.is_empty() {
