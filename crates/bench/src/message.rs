@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use messaging::{
     envelope::{CONTENT_TYPE, Envelope, new_id, payload},
-    trace_context::{traceparent, unrecorded},
+    trace_context::{Traceparent, unrecorded},
 };
 
 /// The body's size with a payload of `payload_bytes`, in bytes; a digit of the sequence number more or less.
@@ -24,7 +24,8 @@ pub fn body_bytes(payload_bytes: usize) -> usize {
 pub fn properties() -> String {
     let now = Timestamp::now();
     let (id, producer) = (new_id(now), new_id(now));
-    let traceparent = traceparent(&unrecorded());
+    let traceparent = Traceparent::of(&unrecorded());
+    let traceparent = traceparent.as_str();
     // PerfTest reads times of whole seconds with an offset, as AMQP has them.
     let time = now.strftime("%Y-%m-%dT%H:%M:%S+00:00");
     format!(

@@ -31,7 +31,7 @@ fn start() -> Result<(), Failure> {
     let telemetry = arguments.service.telemetry(SERVICE, &mut problems);
     problems.check()?;
     let telemetry = telemetry::init(telemetry)?;
-    service::runtime()?.block_on(run(consumer, admin, &telemetry))
+    service::run(run(consumer, admin, &telemetry))?
 }
 
 async fn run(

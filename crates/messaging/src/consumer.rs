@@ -10,14 +10,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use lapin::{
-    Channel,
     options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
     types::FieldTable,
 };
 use tokio::sync::watch;
 
 use crate::{
-    broker::{BrokerError, BrokerSettings, Link, Status, TopologyObject, Wire},
+    broker::{BrokerError, BrokerSettings, Link, Status, TopologyObject, Wire, lane::Lane},
     consumer::{
         conversation::{CONSUMER_TAG, Conversation, Interruption},
         core::Core,
@@ -35,7 +34,7 @@ pub use work::Handler;
 mod acks;
 mod conversation;
 mod core;
-pub(crate) mod received;
+mod received;
 mod verdict;
 mod work;
 
@@ -93,7 +92,7 @@ impl<H: Handler> Consumer<H> {
         let journal = settings.journal.as_deref().map(Journal::open).transpose()?;
         Ok(Self {
             handler,
-            link: Link::new(settings.broker.clone(), READ_PAUSE, metrics.link.clone()),
+            link: Link::new(settings.broker.clone(), metrics.link.clone()),
             core: Core::new(&settings, journal, metrics),
             settings,
         })
@@ -136,8 +135,8 @@ impl<H: Handler> Consumer<H> {
     async fn serve(&mut self, session: Session, stop: &mut Stop) -> Result<Drained, Interruption> {
         let Session {
             wire,
-            channel,
-            deliveries,
+            consumer,
+            lane,
         } = session;
         let metrics = self.core.metrics.clone();
         let mut conversation = Conversation::new(
@@ -145,11 +144,14 @@ impl<H: Handler> Consumer<H> {
             &self.settings,
             &metrics,
             &mut self.core,
-            &channel,
+            lane,
         );
-        let ended = conversation.run(deliveries, wire.events(), stop).await;
+        let ended = conversation.run(consumer, wire.events(), stop).await;
         match ended {
-            Ok(_) => wire.close().await,
+            Ok(_) => {
+                drop(conversation);
+                wire.close().await;
+            }
             Err(Interruption::Journal(_)) => {}
             Err(Interruption::Amqp(_) | Interruption::Cancelled) => conversation.wind_up().await?,
         }
@@ -160,8 +162,8 @@ impl<H: Handler> Consumer<H> {
 /// A consuming channel and the connection under it.
 struct Session {
     wire: Wire,
-    channel: Channel,
-    deliveries: lapin::Consumer,
+    consumer: lapin::Consumer,
+    lane: Lane,
 }
 
 /// Opens a channel, makes sure that the queue is there, and begins to consume.
@@ -184,7 +186,9 @@ async fn open(
         .basic_qos(prefetch, BasicQosOptions::default())
         .await
         .map_err(session_error)?;
-    let deliveries = channel
+    let lane = wire.lane(channel, READ_PAUSE).map_err(session_error)?;
+    let consumer = lane
+        .channel()
         .basic_consume(
             QUEUE.into(),
             CONSUMER_TAG.into(),
@@ -195,7 +199,7 @@ async fn open(
         .map_err(session_error)?;
     Ok(Session {
         wire,
-        channel,
-        deliveries,
+        consumer,
+        lane,
     })
 }

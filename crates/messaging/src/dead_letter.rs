@@ -15,11 +15,9 @@ use uuid::Uuid;
 
 use crate::{
     broker::{BrokerError, BrokerSettings},
-    consumer::received::number,
     envelope::Envelope,
     queue::open,
     topology::DEAD_LETTER_QUEUE,
-    trace_context::text,
     tracer::{HEADER, TracerKind},
 };
 
@@ -159,4 +157,26 @@ fn deaths(headers: &FieldTable, reason: &str, queue: &str) -> u64 {
         .find(|entry| text(entry, "reason") == Some(reason) && text(entry, "queue") == Some(queue))
         .and_then(|entry| number(entry, "count"))
         .unwrap_or(0)
+}
+
+fn text<'a>(headers: &'a FieldTable, name: &str) -> Option<&'a str> {
+    match headers.inner().get(name)? {
+        AMQPValue::LongString(value) => std::str::from_utf8(value.as_bytes()).ok(),
+        AMQPValue::ShortString(value) => Some(value.as_str()),
+        _ => None,
+    }
+}
+
+/// A whole number of whatever width the broker chose.
+fn number(headers: &FieldTable, name: &str) -> Option<u64> {
+    match *headers.inner().get(name)? {
+        AMQPValue::ShortShortInt(number) => u64::try_from(number).ok(),
+        AMQPValue::ShortShortUInt(number) => Some(number.into()),
+        AMQPValue::ShortInt(number) => u64::try_from(number).ok(),
+        AMQPValue::ShortUInt(number) => Some(number.into()),
+        AMQPValue::LongInt(number) => u64::try_from(number).ok(),
+        AMQPValue::LongUInt(number) => Some(number.into()),
+        AMQPValue::LongLongInt(number) => u64::try_from(number).ok(),
+        _ => None,
+    }
 }

@@ -8,9 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use futures_util::StreamExt as _;
 use lapin::{
-    Channel, Event, ExchangeKind,
+    Event, ExchangeKind,
     options::{ConfirmSelectOptions, ExchangeDeclareOptions},
     types::FieldTable,
 };
@@ -20,21 +20,16 @@ use tokio::{
 };
 
 use crate::{
-    broker::{BrokerError, BrokerSettings, Link, NO_PAUSE, TopologyObject, Wire},
+    broker::{BrokerError, BrokerSettings, Link, TopologyObject, Wire, lane::Lane},
     journal::{Journal, JournalError},
     metrics::PublisherMetrics,
-    publisher::{
-        backlog::Backlog,
-        core::Core,
-        message::{Confirm, publish},
-    },
+    publisher::core::Core,
     stop::Stop,
     topology::EXCHANGE,
 };
 
 pub use handle::{PublisherHandle, TracerError, TracerReceipt};
 
-mod backlog;
 mod confirm;
 mod core;
 mod handle;
@@ -45,6 +40,9 @@ mod window;
 
 /// Looks after what no answer tells: the overdue one among them.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
+
+/// The next message of a small window waits for the confirms, and so they are not made to wait.
+const READ_PAUSE: Duration = Duration::ZERO;
 
 /// What a publisher does.
 #[derive(Clone, Debug)]
@@ -93,8 +91,7 @@ impl Publisher {
         metrics: PublisherMetrics,
     ) -> Result<(Self, PublisherHandle), JournalError> {
         let journal = settings.journal.as_deref().map(Journal::open).transpose()?;
-        // Confirms come several to a frame, and the next message of a small window waits for them.
-        let link = Link::new(settings.broker.clone(), NO_PAUSE, metrics.link.clone());
+        let link = Link::new(settings.broker.clone(), metrics.link.clone());
         let core = Core::new(&settings, journal, metrics);
         // Room for a few requests; the others wait for theirs within their own time.
         let (sender, requests) = mpsc::channel(16);
@@ -144,9 +141,9 @@ impl Publisher {
 
     /// Publishes over one channel for as long as it lives.
     async fn serve(&mut self, session: Session, stop: &mut Stop) -> Result<End, JournalError> {
-        let Session { wire, channel } = session;
+        let Session { wire, lane } = session;
         self.core.begin_session();
-        let end = self.converse(&wire, &channel, stop).await;
+        let end = self.converse(&wire, lane, stop).await;
         self.core.end_session();
         self.core.metrics.outstanding(self.core.outstanding());
         if matches!(end, Ok(End::Drained)) {
@@ -158,24 +155,19 @@ impl Publisher {
     async fn converse(
         &mut self,
         wire: &Wire,
-        channel: &Channel,
+        mut lane: Lane,
         stop: &mut Stop,
     ) -> Result<End, JournalError> {
         let core = &mut self.core;
         let mut events = wire.events();
-        let backlog = Backlog::default();
-        let mut in_flight = FuturesUnordered::new();
         let mut blocked = false;
         loop {
             let now = Instant::now();
             let stopping = stop.requested_at();
             if !blocked {
-                for message in core.next(now, stopping.is_some(), backlog.room_bytes()) {
-                    backlog.queued(message.queued_bytes());
-                    in_flight.push(publish(channel, message, &backlog));
-                }
+                core.publish(&lane, now, stopping.is_some());
             }
-            let full = backlog.room_bytes() == 0;
+            let full = lane.room_bytes() == 0;
             core.metrics.outstanding(core.outstanding());
             if let Some(at) = stopping
                 && (core.outstanding() == 0 || now >= at + self.drain_timeout)
@@ -196,18 +188,7 @@ impl Publisher {
             // The answers need no budget of the runtime's; without this a stream of them would starve its other tasks.
             tokio::task::coop::consume_budget().await;
             tokio::select! {
-                Some(first) = in_flight.next(), if !in_flight.is_empty() => {
-                    let mut answers = Answers::default();
-                    answers.take(first);
-                    while let Some(Some(answer)) = in_flight.next().now_or_never() {
-                        answers.take(answer);
-                    }
-                    core.settle(answers.confirms, Instant::now())?;
-                    if let Some(error) = answers.error {
-                        return Ok(End::Lost(self.link.session_error(error)));
-                    }
-                }
-                () = backlog.low(), if full => {}
+                arrivals = lane.arrivals(full && !blocked) => core.settle(arrivals, Instant::now())?,
                 Some(event) = events.next() => match event {
                     Event::ConnectionBlocked(reason) => {
                         blocked = true;
@@ -229,34 +210,15 @@ impl Publisher {
     }
 }
 
-/// A channel in confirm mode and the connection under it.
+/// The messages of a channel in confirm mode and the connection under it.
 struct Session {
     wire: Wire,
-    channel: Channel,
+    lane: Lane,
 }
 
 enum End {
     Drained,
     Lost(BrokerError),
-}
-
-/// The answers that were there together, and the first failure among them.
-#[derive(Default)]
-struct Answers {
-    confirms: Vec<Confirm>,
-    error: Option<lapin::Error>,
-}
-
-impl Answers {
-    fn take(&mut self, answer: Result<Confirm, lapin::Error>) {
-        match answer {
-            Ok(confirm) => self.confirms.push(confirm),
-            // The message stays outstanding and goes out again on the next connection.
-            Err(error) => {
-                self.error.get_or_insert(error);
-            }
-        }
-    }
 }
 
 /// Opens a channel, turns confirms on and makes sure that the exchange is there.
@@ -278,12 +240,12 @@ async fn open(wire: Wire, settings: &BrokerSettings) -> Result<Session, BrokerEr
         .map_err(|error| {
             BrokerError::from_lookup(error, TopologyObject::Exchange(EXCHANGE), settings)
         })?;
-    // Without this every publish would count as confirmed at once.
-    channel
+    let lane = wire.lane(channel, READ_PAUSE).map_err(session_error)?;
+    lane.channel()
         .confirm_select(ConfirmSelectOptions::default())
         .await
         .map_err(session_error)?;
-    Ok(Session { wire, channel })
+    Ok(Session { wire, lane })
 }
 
 /// Waits until a stop may leave the outstanding messages unconfirmed.

@@ -4,7 +4,7 @@
 
 use lapin::{Channel, Queue, options::QueueDeclareOptions, types::FieldTable};
 
-use crate::broker::{BrokerError, BrokerSettings, NO_PAUSE, TopologyObject, Wire};
+use crate::broker::{BrokerError, BrokerSettings, TopologyObject, Wire};
 
 /// How many consumers take messages from a queue.
 ///
@@ -22,7 +22,7 @@ pub(crate) async fn open(
     broker: &BrokerSettings,
     queue: &'static str,
 ) -> Result<(Wire, Channel, Queue), BrokerError> {
-    let wire = Wire::connect(broker, NO_PAUSE).await?;
+    let wire = Wire::connect(broker).await?;
     let channel = wire
         .channel()
         .await

@@ -5,8 +5,9 @@
 
 use std::str::FromStr;
 
-use lapin::types::{AMQPValue, FieldTable};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+
+use crate::broker::Headers;
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
@@ -22,36 +23,74 @@ pub fn unrecorded() -> SpanContext {
     )
 }
 
-/// The header `traceparent` of a span: version, trace, span, and the sampled flag alone.
-pub fn traceparent(span: &SpanContext) -> String {
-    format!(
-        "00-{}-{}-{:02x}",
-        span.trace_id(),
-        span.span_id(),
-        span.trace_flags() & TraceFlags::SAMPLED
-    )
+/// The header `traceparent` of a span: version, trace, span, and the sampled flag alone. Made for every message, and so
+/// without the system's memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Traceparent([u8; 55]);
+
+impl Traceparent {
+    /// Of this span.
+    pub fn of(span: &SpanContext) -> Self {
+        let mut text = *b"00-................................-................-00";
+        write_hex(&mut text[3..35], &span.trace_id().to_bytes());
+        write_hex(&mut text[36..52], &span.span_id().to_bytes());
+        let flags = span.trace_flags() & TraceFlags::SAMPLED;
+        write_hex(&mut text[53..], &[flags.to_u8()]);
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("hexadecimal digits and dashes are text")
+    }
 }
 
-/// Writes the span that a message belongs to into its headers; an invalid one leaves them as they are.
-pub fn inject(span: &SpanContext, headers: &mut FieldTable) {
-    if !span.is_valid() {
-        return;
+fn write_hex(text: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 0xf)];
     }
-    headers.insert(
-        TRACEPARENT.into(),
-        AMQPValue::LongString(traceparent(span).into()),
-    );
-    let state = span.trace_state().header();
-    if !state.is_empty() {
-        headers.insert(TRACESTATE.into(), AMQPValue::LongString(state.into()));
+}
+
+/// The headers of a message that belongs to a span.
+#[derive(Clone, Debug)]
+pub struct TraceHeaders {
+    traceparent: Option<Traceparent>,
+    tracestate: String,
+}
+
+impl TraceHeaders {
+    /// Of this span; none for an invalid one.
+    pub fn of(span: &SpanContext) -> Self {
+        let valid = span.is_valid();
+        Self {
+            traceparent: valid.then(|| Traceparent::of(span)),
+            tracestate: if valid {
+                span.trace_state().header()
+            } else {
+                String::new()
+            },
+        }
+    }
+
+    /// Their names and texts.
+    pub fn pairs(&self) -> [Option<(&'static str, &str)>; 2] {
+        let traceparent = self.traceparent.as_ref();
+        let tracestate = Some(self.tracestate.as_str()).filter(|state| !state.is_empty());
+        [
+            traceparent.map(|parent| (TRACEPARENT, parent.as_str())),
+            tracestate.map(|state| (TRACESTATE, state)),
+        ]
     }
 }
 
 /// Reads the producer's span from a message's headers; `None` when there is none or it is malformed, which the
 /// specification wants treated alike.
-pub fn extract(headers: &FieldTable) -> Option<SpanContext> {
-    let (trace_id, span_id, flags) = parse(text(headers, TRACEPARENT)?)?;
-    let state = text(headers, TRACESTATE)
+pub fn extract(headers: &Headers) -> Option<SpanContext> {
+    let (trace_id, span_id, flags) = parse(headers.text(TRACEPARENT)?)?;
+    let state = headers
+        .text(TRACESTATE)
         .and_then(|state| TraceState::from_str(state).ok())
         .unwrap_or_default();
     let span = SpanContext::new(trace_id, span_id, flags, true, state);
@@ -81,32 +120,33 @@ fn hex(field: &str, length: usize) -> Option<&str> {
     (field.len() == length && digits).then_some(field)
 }
 
-pub(crate) fn text<'a>(headers: &'a FieldTable, name: &str) -> Option<&'a str> {
-    match headers.inner().get(name)? {
-        AMQPValue::LongString(value) => std::str::from_utf8(value.as_bytes()).ok(),
-        AMQPValue::ShortString(value) => Some(value.as_str()),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use lapin::types::AMQPValue;
+
     use super::*;
+    use crate::broker::lane::headers::tests::headers as written;
 
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     const SPAN: &str = "00f067aa0ba902b7";
 
-    fn headers(traceparent: &str) -> FieldTable {
-        let mut headers = FieldTable::default();
-        headers.insert(
-            TRACEPARENT.into(),
-            AMQPValue::LongString(traceparent.into()),
-        );
-        headers
+    fn sent(span: &SpanContext) -> Headers {
+        let headers = TraceHeaders::of(span);
+        let values: Vec<(&str, AMQPValue)> = headers
+            .pairs()
+            .into_iter()
+            .flatten()
+            .map(|(name, text)| (name, AMQPValue::LongString(text.into())))
+            .collect();
+        written(&values)
+    }
+
+    fn parent(traceparent: &str) -> Headers {
+        written(&[(TRACEPARENT, AMQPValue::LongString(traceparent.into()))])
     }
 
     #[test]
-    fn what_is_injected_is_extracted_as_a_remote_span() {
+    fn what_is_written_is_read_as_a_remote_span() {
         let span = SpanContext::new(
             TraceId::from_hex(TRACE).unwrap(),
             SpanId::from_hex(SPAN).unwrap(),
@@ -114,10 +154,9 @@ mod tests {
             false,
             TraceState::from_str("lab=1").unwrap(),
         );
-        let mut headers = FieldTable::default();
-        inject(&span, &mut headers);
+        let headers = sent(&span);
         assert_eq!(
-            text(&headers, TRACEPARENT),
+            headers.text(TRACEPARENT),
             Some(format!("00-{TRACE}-{SPAN}-01").as_str())
         );
         let extracted = extract(&headers).unwrap();
@@ -129,9 +168,7 @@ mod tests {
 
     #[test]
     fn an_unrecorded_trace_has_ids_and_is_not_sampled() {
-        let mut headers = FieldTable::default();
-        inject(&unrecorded(), &mut headers);
-        let extracted = extract(&headers).unwrap();
+        let extracted = extract(&sent(&unrecorded())).unwrap();
         assert!(extracted.is_valid() && !extracted.is_sampled());
         assert_ne!(unrecorded().trace_id(), unrecorded().trace_id());
     }
@@ -150,13 +187,13 @@ mod tests {
             format!("00-{}-{SPAN}-01", &TRACE[1..]),
             format!("00-{TRACE}-{SPAN}-1"),
         ] {
-            assert_eq!(extract(&headers(&bad)), None, "{bad:?}");
+            assert_eq!(extract(&parent(&bad)), None, "{bad:?}");
         }
-        assert_eq!(extract(&FieldTable::default()), None);
+        assert_eq!(extract(&Headers::default()), None);
     }
 
     #[test]
     fn a_later_version_may_append_fields() {
-        assert!(extract(&headers(&format!("cc-{TRACE}-{SPAN}-01-what-comes"))).is_some());
+        assert!(extract(&parent(&format!("cc-{TRACE}-{SPAN}-01-what-comes"))).is_some());
     }
 }

@@ -30,7 +30,7 @@ fn start() -> Result<(), Failure> {
     let telemetry = arguments.service.telemetry(SERVICE, &mut problems);
     problems.check()?;
     let telemetry = telemetry::init(telemetry)?;
-    service::runtime()?.block_on(run(publisher, admin, &telemetry))
+    service::run(run(publisher, admin, &telemetry))?
 }
 
 async fn run(

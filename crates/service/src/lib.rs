@@ -14,17 +14,20 @@ pub use failure::{Exit, Failure, exit};
 pub use problems::{Duration, Problems};
 pub use signals::stop_on_signal;
 
-/// The runtime of a service: one thread for its messages, one for whoever asks meanwhile.
+/// Runs a service to its end: its messages on this thread, which waits for the socket itself, and whoever asks meanwhile on
+/// another.
 ///
 /// More threads than that would idle; with a single one a profile or a scrape would stop the messages.
 ///
 /// # Errors
 ///
 /// The system gives no threads.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+pub fn run<F: Future>(service: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
-        .map_err(Failure::Runtime)
+        .map_err(Failure::Runtime)?;
+    let _entered = runtime.enter();
+    Ok(async_io::block_on(service))
 }

@@ -68,7 +68,6 @@ impl Status {
 /// The connection of one publisher or consumer, over all its lives.
 pub(crate) struct Link {
     settings: BrokerSettings,
-    read_pause: Duration,
     status: watch::Sender<Status>,
     metrics: LinkMetrics,
     backoff: Backoff,
@@ -77,11 +76,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(
-        settings: BrokerSettings,
-        read_pause: Duration,
-        metrics: LinkMetrics,
-    ) -> Self {
+    pub(crate) fn new(settings: BrokerSettings, metrics: LinkMetrics) -> Self {
         let cause = format!("the broker at {} was not asked yet", settings.address());
         let (status, _) = watch::channel(Status::Disconnected {
             since: Instant::now(),
@@ -91,7 +86,6 @@ impl Link {
         metrics.connected(false);
         Self {
             settings,
-            read_pause,
             status,
             metrics,
             backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
@@ -130,7 +124,7 @@ impl Link {
     ) -> S {
         loop {
             let attempt = async {
-                let wire = Wire::connect(&self.settings, self.read_pause).await?;
+                let wire = Wire::connect(&self.settings).await?;
                 set_up(wire, &self.settings).await
             };
             match attempt.await {

@@ -1,4 +1,4 @@
-//! lapin's way to sockets and time: tokio's, but for the sockets, which moderate their reads.
+//! lapin's way to sockets and time: tokio's, but for the sockets, which it shares with the lane of the messages.
 
 use std::{
     future::Future,
@@ -12,29 +12,29 @@ use async_rs::{Runtime, Tokio, traits::Reactor, util::RuntimeParts};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::Stream;
 
-use crate::broker::reads::ModeratedStream;
+use crate::broker::lane::LapinStream;
 
 /// What lapin runs a connection on.
-pub(super) type BrokerRuntime = Runtime<RuntimeParts<Tokio, ModeratedReactor>>;
+pub(super) type BrokerRuntime = Runtime<RuntimeParts<Tokio, SharingReactor>>;
 
-/// The current tokio runtime, with sockets that are read at most once a `pause`; zero reads everything at once.
-pub(super) fn runtime(pause: Duration) -> BrokerRuntime {
+/// The current tokio runtime, with shared sockets for frames of at most `frame_max` bytes.
+pub(super) fn runtime(frame_max: usize) -> BrokerRuntime {
     let tokio = Tokio::current();
-    let reactor = ModeratedReactor {
+    let reactor = SharingReactor {
         tokio: tokio.clone(),
-        pause,
+        frame_max,
     };
     Runtime::new(RuntimeParts::new(tokio, reactor))
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct ModeratedReactor {
+pub(super) struct SharingReactor {
     tokio: Tokio,
-    pause: Duration,
+    frame_max: usize,
 }
 
-impl Reactor for ModeratedReactor {
-    type TcpStream = ModeratedStream;
+impl Reactor for SharingReactor {
+    type TcpStream = LapinStream;
     type Sleep = <Tokio as Reactor>::Sleep;
 
     fn register<H: Read + Write + AsFd + AsRawFd + Send + 'static>(
@@ -55,7 +55,7 @@ impl Reactor for ModeratedReactor {
     fn tcp_connect_addr(
         &self,
         address: SocketAddr,
-    ) -> impl Future<Output = io::Result<ModeratedStream>> + Send + 'static {
-        ModeratedStream::connect(address, self.pause)
+    ) -> impl Future<Output = io::Result<LapinStream>> + Send + 'static {
+        LapinStream::connect(address, self.frame_max)
     }
 }

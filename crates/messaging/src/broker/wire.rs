@@ -6,8 +6,6 @@
 
 use std::{
     io,
-    net::{Shutdown, TcpStream},
-    os::fd::AsFd as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,7 +18,11 @@ use lapin::{
 };
 use tokio::time::timeout;
 
-use crate::broker::{BrokerError, BrokerSettings, reactor::runtime};
+use crate::broker::{
+    BrokerError, BrokerSettings,
+    lane::{Lane, socket::SharedSocket},
+    reactor::runtime,
+};
 
 /// How long TCP connection and AMQP handshake may take, each.
 const HANDSHAKE_BOUND: Duration = Duration::from_secs(10);
@@ -28,26 +30,19 @@ const HANDSHAKE_BOUND: Duration = Duration::from_secs(10);
 /// How long a graceful close may take.
 const CLOSE_BOUND: Duration = Duration::from_secs(2);
 
-/// The largest frame. lapin keeps room for 32 of them in each direction and goes through all of it in turn: with the
-/// 128 KiB of RabbitMQ that is 8 MiB a connection.
-const FRAME_BYTES: u32 = 32 << 10;
-
-/// The read pause of a connection that has little to read.
-pub(crate) const NO_PAUSE: Duration = Duration::ZERO;
+/// The largest frame: RabbitMQ's own limit, unless it was told otherwise.
+const FRAME_BYTES: u32 = 128 << 10;
 
 /// An open connection; dropping it ends it without a word.
 pub(crate) struct Wire {
     // First in the list: with the socket shut down, dropping the connection waits for nobody.
-    _socket: SocketGuard,
+    socket: SocketGuard,
     connection: Connection,
 }
 
 impl Wire {
-    /// Connects once. What the broker sends within `read_pause` of a read is read together.
-    pub(crate) async fn connect(
-        settings: &BrokerSettings,
-        read_pause: Duration,
-    ) -> Result<Self, BrokerError> {
+    /// Connects once.
+    pub(crate) async fn connect(settings: &BrokerSettings) -> Result<Self, BrokerError> {
         let uri = uri(settings)?;
         let properties = ConnectionProperties::default()
             .with_connection_name(settings.connection_name.clone().into());
@@ -56,7 +51,7 @@ impl Wire {
         let connect_error = |error| BrokerError::from_connect(error, settings);
         let connecting = Connection::connector(
             uri,
-            runtime(read_pause),
+            runtime(FRAME_BYTES as usize),
             async move |uri, runtime| {
                 let stream = timeout(
                     HANDSHAKE_BOUND,
@@ -65,17 +60,14 @@ impl Wire {
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
                 if let AsyncTcpStream::Plain(plain) = &stream {
-                    keep(&slot, plain.as_fd().try_clone_to_owned()?.into());
+                    keep(&slot, plain.socket());
                 }
                 Ok(stream)
             },
             properties,
         );
         match timeout(HANDSHAKE_BOUND * 2, connecting).await {
-            Ok(Ok(connection)) => Ok(Self {
-                _socket: socket,
-                connection,
-            }),
+            Ok(Ok(connection)) => Ok(Self { socket, connection }),
             Ok(Err(error)) => Err(connect_error(error)),
             Err(_) => Err(BrokerError::Silent {
                 address: settings.address(),
@@ -86,6 +78,21 @@ impl Wire {
 
     pub(crate) async fn channel(&self) -> Result<Channel, lapin::Error> {
         self.connection.create_channel().await
+    }
+
+    /// Takes the messages of a channel past lapin, before any was published or delivered. What the broker sends within
+    /// `read_pause` of a read is read together.
+    pub(crate) fn lane(
+        &self,
+        channel: Channel,
+        read_pause: Duration,
+    ) -> Result<Lane, lapin::Error> {
+        let socket = self
+            .socket
+            .open()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
+        let frame_max = self.connection.configuration().frame_max();
+        Ok(Lane::open(socket, channel, frame_max as usize, read_pause))
     }
 
     /// Blocked, unblocked, failed: what the broker says beside the channels.
@@ -108,28 +115,32 @@ struct SocketGuard(Arc<Mutex<Socket>>);
 enum Socket {
     #[default]
     Unopened,
-    Open(TcpStream),
+    Open(Arc<SharedSocket>),
     GivenUp,
 }
 
-fn keep(slot: &Mutex<Socket>, stream: TcpStream) {
+fn keep(slot: &Mutex<Socket>, opened: Arc<SharedSocket>) {
     let mut socket = slot.lock().unwrap_or_else(PoisonError::into_inner);
     match *socket {
-        Socket::GivenUp => shut_down(&stream),
-        Socket::Unopened | Socket::Open(_) => *socket = Socket::Open(stream),
+        Socket::GivenUp => opened.shut_down(),
+        Socket::Unopened | Socket::Open(_) => *socket = Socket::Open(opened),
     }
 }
 
-fn shut_down(stream: &TcpStream) {
-    // An error says that it is shut down already.
-    let _ = stream.shutdown(Shutdown::Both);
+impl SocketGuard {
+    fn open(&self) -> Option<Arc<SharedSocket>> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Socket::Open(socket) => Some(Arc::clone(socket)),
+            Socket::Unopened | Socket::GivenUp => None,
+        }
+    }
 }
 
 impl Drop for SocketGuard {
     fn drop(&mut self) {
         let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Socket::Open(stream) = std::mem::replace(&mut *socket, Socket::GivenUp) {
-            shut_down(&stream);
+        if let Socket::Open(socket) = std::mem::replace(&mut *socket, Socket::GivenUp) {
+            socket.shut_down();
         }
     }
 }

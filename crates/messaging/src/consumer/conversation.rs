@@ -3,16 +3,15 @@
 use std::time::Instant;
 
 use futures_util::{
-    FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream::FuturesUnordered,
+    FutureExt as _, Stream, StreamExt as _,
+    future::{BoxFuture, OptionFuture},
+    stream::FuturesUnordered,
 };
-use lapin::{
-    Channel, Event,
-    message::Delivery,
-    options::{BasicAckOptions, BasicCancelOptions, BasicRejectOptions},
-};
+use lapin::{Event, options::BasicCancelOptions};
 use tokio::time::{sleep_until, timeout};
 
 use crate::{
+    broker::lane::{Arrival, Delivery, Lane},
     consumer::{
         ConsumerSettings, Drained, Handler,
         acks::Ack,
@@ -55,7 +54,7 @@ pub(super) struct Conversation<'a, H> {
     settings: &'a ConsumerSettings,
     metrics: &'a ConsumerMetrics,
     core: &'a mut Core,
-    channel: &'a Channel,
+    lane: Lane,
     in_hand: FuturesUnordered<BoxFuture<'a, Done>>,
 }
 
@@ -65,7 +64,7 @@ impl<'a, H: Handler> Conversation<'a, H> {
         settings: &'a ConsumerSettings,
         metrics: &'a ConsumerMetrics,
         core: &'a mut Core,
-        channel: &'a Channel,
+        lane: Lane,
     ) -> Self {
         core.begin_session();
         Self {
@@ -73,61 +72,70 @@ impl<'a, H: Handler> Conversation<'a, H> {
             settings,
             metrics,
             core,
-            channel,
+            lane,
             in_hand: FuturesUnordered::new(),
         }
     }
 
     /// Consumes until a stop is asked for and everything in hand is finished, or its time is up.
+    ///
+    /// `consumer` is lapin's, which no delivery reaches: it tells when there will be no more.
     pub(super) async fn run(
         &mut self,
-        deliveries: impl Stream<Item = Result<Delivery, lapin::Error>> + Unpin,
+        mut consumer: lapin::Consumer,
         mut events: impl Stream<Item = Event> + Unpin,
         stop: &mut Stop,
     ) -> Result<Drained, Interruption> {
-        // lapin says once that there are no more, and that may be behind the last delivery of a batch.
-        let mut deliveries = deliveries.fuse();
-        let mut cancelling = false;
-        let mut cancelled = false;
+        let mut cancel = OptionFuture::default();
+        let (mut cancelling, mut cancelled) = (false, false);
         loop {
             // Deliveries need no budget of the runtime's; without this a stream of them would starve its other tasks.
             tokio::task::coop::consume_budget().await;
             let now = Instant::now();
             let acks = self.core.acknowledge(now)?;
-            self.acknowledge(acks).await?;
+            self.acknowledge(acks);
             let deadline = stop
                 .requested_at()
                 .map(|at| at + self.settings.drain_timeout);
             if (cancelled && self.in_hand.is_empty()) || deadline.is_some_and(|at| at <= now) {
                 let acks = self.core.acknowledge_all()?;
-                self.acknowledge(acks).await?;
+                self.acknowledge(acks);
                 return Ok(Drained {
                     unfinished: self.in_hand.len(),
                 });
             }
             if deadline.is_some() && !cancelling {
                 cancelling = true;
-                self.channel
-                    .basic_cancel(CONSUMER_TAG.into(), BasicCancelOptions::default())
-                    .await?;
+                let channel = self.lane.channel().clone();
+                let asked = async move {
+                    let options = BasicCancelOptions::default();
+                    channel.basic_cancel(CONSUMER_TAG.into(), options).await
+                };
+                cancel = Some(asked.boxed()).into();
             }
             let wake_at = [self.core.due_at(), deadline].into_iter().flatten().min();
             tokio::select! {
                 Some(done) = self.in_hand.next(), if !self.in_hand.is_empty() => {
-                    self.settle(done).await?;
+                    self.settle(done)?;
                     while let Some(Some(done)) = self.in_hand.next().now_or_never() {
-                        self.settle(done).await?;
+                        self.settle(done)?;
                     }
                 }
-                delivery = deliveries.next(), if !cancelled => match delivery {
-                    Some(delivery) => {
-                        self.take(delivery?).await?;
-                        while let Some(Some(delivery)) = deliveries.next().now_or_never() {
-                            self.take(delivery?).await?;
+                arrivals = self.lane.arrivals(false) => {
+                    for arrival in arrivals {
+                        if let Arrival::Delivery(delivery) = arrival {
+                            self.take(delivery)?;
                         }
                     }
-                    None if cancelling => cancelled = true,
-                    None => return Err(Interruption::Cancelled),
+                }
+                // What was delivered before has arrived by now, and was taken.
+                Some(ended) = &mut cancel, if !cancelled => {
+                    ended?;
+                    cancelled = true;
+                }
+                ended = consumer.next(), if !cancelling => match ended {
+                    Some(Err(error)) => return Err(error.into()),
+                    Some(Ok(_)) | None => return Err(Interruption::Cancelled),
                 },
                 Some(event) = events.next() => if let Event::Error(error) = event {
                     return Err(error.into());
@@ -155,8 +163,8 @@ impl<'a, H: Handler> Conversation<'a, H> {
         self.core.end_session()
     }
 
-    async fn take(&mut self, delivery: Delivery) -> Result<(), Interruption> {
-        let tag = delivery.delivery_tag;
+    fn take(&mut self, delivery: Delivery) -> Result<(), JournalError> {
+        let tag = delivery.tag;
         match self.core.accept(delivery, Instant::now()) {
             Accepted::InHand(message) => {
                 let limits = Limits {
@@ -174,7 +182,7 @@ impl<'a, H: Handler> Conversation<'a, H> {
                 let mut work = work.boxed();
                 // Most handlers are done at once, and such a delivery needs nobody to wait for it.
                 match work.as_mut().now_or_never() {
-                    Some(done) => self.settle(done).await,
+                    Some(done) => self.settle(done),
                     None => {
                         self.in_hand.push(work);
                         Ok(())
@@ -183,21 +191,18 @@ impl<'a, H: Handler> Conversation<'a, H> {
             }
             Accepted::Duplicate => Ok(()),
             Accepted::Undecodable => {
-                let options = BasicRejectOptions { requeue: false };
-                Ok(self.channel.basic_reject(tag, options).await?)
+                self.lane.reject(tag, false);
+                Ok(())
             }
         }
     }
 
-    async fn settle(&mut self, done: Done) -> Result<(), Interruption> {
+    fn settle(&mut self, done: Done) -> Result<(), JournalError> {
         let told = self.core.settle(&done, Instant::now())?;
         self.tell_handler(&done);
         match told {
             Told::Later => {}
-            Told::Reject => {
-                let options = BasicRejectOptions { requeue: true };
-                self.channel.basic_reject(done.tag, options).await?;
-            }
+            Told::Reject => self.lane.reject(done.tag, true),
         }
         Ok(())
     }
@@ -207,12 +212,9 @@ impl<'a, H: Handler> Conversation<'a, H> {
             .in_scope(|| self.handler.settled(&done.message, done.verdict));
     }
 
-    async fn acknowledge(&self, acks: Vec<Ack>) -> Result<(), lapin::Error> {
+    fn acknowledge(&self, acks: Vec<Ack>) {
         for Ack { tag, multiple } in acks {
-            self.channel
-                .basic_ack(tag, BasicAckOptions { multiple })
-                .await?;
+            self.lane.ack(tag, multiple);
         }
-        Ok(())
     }
 }

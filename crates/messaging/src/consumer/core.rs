@@ -3,11 +3,10 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use lapin::message::Delivery;
 use tracing::warn;
 
 use crate::{
-    broker::chain,
+    broker::{chain, lane::Delivery},
     consumer::{
         ConsumerSettings,
         acks::{Ack, Acks, Batch},
@@ -83,12 +82,12 @@ impl Core {
 
     /// Takes a delivery.
     pub(super) fn accept(&mut self, delivery: Delivery, now: Instant) -> Accepted {
-        let tag = delivery.delivery_tag;
+        let tag = delivery.tag;
         self.acks.delivered(tag);
         if delivery.redelivered {
             self.metrics.redelivered.add(1, &[]);
         }
-        let message = match Received::new(delivery, Timestamp::now()) {
+        let message = match Received::new(delivery.content, Timestamp::now()) {
             Ok(message) => message,
             Err(error) => {
                 warn!(

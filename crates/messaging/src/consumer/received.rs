@@ -1,15 +1,11 @@
 //! A message as it arrived.
 
 use jiff::Timestamp;
-use lapin::{
-    BasicProperties,
-    message::Delivery,
-    types::{AMQPValue, FieldTable},
-};
 use opentelemetry::trace::SpanContext;
 use uuid::Uuid;
 
 use crate::{
+    broker::lane::Content,
     duplicates::Key,
     envelope::{Envelope, EnvelopeError},
     trace_context,
@@ -43,20 +39,19 @@ pub struct Received {
 }
 
 impl Received {
-    pub(super) fn new(delivery: Delivery, received_at: Timestamp) -> Result<Self, EnvelopeError> {
-        let envelope = Envelope::decode(&delivery.data)?;
-        let none = FieldTable::default();
-        let headers = headers(&delivery.properties).unwrap_or(&none);
+    pub(super) fn new(content: Content, received_at: Timestamp) -> Result<Self, EnvelopeError> {
+        let envelope = Envelope::decode(&content.body)?;
+        let headers = &content.headers;
         Ok(Self {
             id: envelope.id,
             producer: envelope.producer,
             sequence: envelope.sequence,
             published_at: envelope.published_at,
             received_at,
-            delivery_count: number(headers, DELIVERY_COUNT).unwrap_or(0),
-            tracer: trace_context::text(headers, HEADER).and_then(|kind| kind.parse().ok()),
+            delivery_count: headers.number(DELIVERY_COUNT).unwrap_or(0),
+            tracer: headers.text(HEADER).and_then(|kind| kind.parse().ok()),
             parent: trace_context::extract(headers),
-            body: delivery.data,
+            body: content.body,
         })
     }
 
@@ -70,38 +65,20 @@ impl Received {
     }
 }
 
-fn headers(properties: &BasicProperties) -> Option<&FieldTable> {
-    properties.headers().as_ref()
-}
-
-/// A whole number of whatever width the broker chose.
-pub(crate) fn number(headers: &FieldTable, name: &str) -> Option<u64> {
-    match *headers.inner().get(name)? {
-        AMQPValue::ShortShortInt(number) => u64::try_from(number).ok(),
-        AMQPValue::ShortShortUInt(number) => Some(number.into()),
-        AMQPValue::ShortInt(number) => u64::try_from(number).ok(),
-        AMQPValue::ShortUInt(number) => Some(number.into()),
-        AMQPValue::LongInt(number) => u64::try_from(number).ok(),
-        AMQPValue::LongUInt(number) => Some(number.into()),
-        AMQPValue::LongLongInt(number) => u64::try_from(number).ok(),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
 
-    use super::*;
+    use lapin::types::AMQPValue;
 
-    fn delivery(body: Vec<u8>, headers: &[(&str, AMQPValue)]) -> Delivery {
-        let mut delivery = Delivery::mock(1, "lab".into(), "work.message".into(), false, body);
-        let mut table = FieldTable::default();
-        for (name, value) in headers {
-            table.insert((*name).into(), value.clone());
+    use super::*;
+    use crate::broker::lane::headers::tests::headers as written;
+
+    fn content(body: Vec<u8>, headers: &[(&str, AMQPValue)]) -> Content {
+        Content {
+            headers: written(headers),
+            body,
         }
-        delivery.properties = BasicProperties::default().with_headers(table);
-        delivery
     }
 
     fn body() -> Vec<u8> {
@@ -116,7 +93,7 @@ mod tests {
     }
 
     fn received(headers: &[(&str, AMQPValue)]) -> Received {
-        Received::new(delivery(body(), headers), Timestamp::now()).unwrap()
+        Received::new(content(body(), headers), Timestamp::now()).unwrap()
     }
 
     #[test]
@@ -145,6 +122,6 @@ mod tests {
 
     #[test]
     fn what_is_no_envelope_is_an_error() {
-        assert!(Received::new(delivery(b"nonsense".to_vec(), &[]), Timestamp::now()).is_err());
+        assert!(Received::new(content(b"nonsense".to_vec(), &[]), Timestamp::now()).is_err());
     }
 }

@@ -1,22 +1,12 @@
-//! What a batch of the broker's answers means for each message.
+//! What the broker's answers mean for each message.
 //!
-//! RabbitMQ sends `basic.return` for an unroutable message and then confirms it, so that a confirm alone says nothing.
-//! lapin hands each returned message to whichever confirm it completes next, which under `multiple` confirms is often
-//! the confirm of another message. A returned message is therefore known by its own content, and a confirm that arrives
-//! with somebody else's return is no proof: its own return may be waiting behind that one.
+//! The broker numbers the publishes of a channel from 1 and answers by these numbers, one or all up to one. It sends
+//! `basic.return` for an unroutable message and then confirms it, so that a confirm alone says nothing: a message that came
+//! back before is known by its own content.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
-/// The broker's answer to one publish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    /// The message that was published.
-    pub(super) sequence: u64,
-    /// `basic.ack`, or else `basic.nack`.
-    pub(super) acked: bool,
-    /// The returned message that came along, which may be another one.
-    pub(super) returned: Option<u64>,
-}
+use crate::broker::lane::Answer;
 
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,118 +17,152 @@ pub(super) enum Outcome {
     Returned,
     /// The broker refuses it.
     Nacked,
-    /// It cannot be told; publishing it again is safe, because duplicates are recognised.
-    Uncertain,
 }
 
-/// The returned messages whose own answer is still to come, over one channel's life.
-#[derive(Debug, Default)]
-pub(super) struct Returns(BTreeSet<u64>);
+/// The publishes of one channel that the broker has not answered.
+#[derive(Debug)]
+pub(super) struct Confirms {
+    /// The number of the first entry.
+    first_tag: u64,
+    /// The message of each publish, `None` once it is answered.
+    sequences: VecDeque<Option<u64>>,
+    /// Messages that came back and whose answer is still to come.
+    returned: BTreeSet<u64>,
+}
 
-impl Returns {
-    /// Judges answers that arrived together.
-    pub(super) fn judge(&mut self, answers: &[Answer]) -> Vec<(u64, Outcome)> {
-        self.0
-            .extend(answers.iter().filter_map(|answer| answer.returned));
-        answers
-            .iter()
-            .map(|answer| (answer.sequence, self.outcome(answer)))
-            .collect()
+impl Confirms {
+    /// Of a fresh channel.
+    pub(super) fn new() -> Self {
+        Self {
+            first_tag: 1,
+            sequences: VecDeque::new(),
+            returned: BTreeSet::new(),
+        }
     }
 
-    /// The returned messages that no answer was found for: all of them still in flight, or an answer was misjudged.
-    pub(super) fn unanswered(&self) -> impl Iterator<Item = u64> + '_ {
-        self.0.iter().copied()
+    /// Takes note of the channel's next publish.
+    pub(super) fn published(&mut self, sequence: u64) {
+        self.sequences.push_back(Some(sequence));
     }
 
-    /// Takes note that a returned message was seen to.
-    pub(super) fn forget(&mut self, sequence: u64) {
-        self.0.remove(&sequence);
+    /// Takes note that a message came back.
+    pub(super) fn returned(&mut self, sequence: u64) {
+        self.returned.insert(sequence);
     }
 
-    fn outcome(&mut self, answer: &Answer) -> Outcome {
-        if self.0.remove(&answer.sequence) {
-            Outcome::Returned
-        } else if !answer.acked {
-            Outcome::Nacked
-        } else if answer.returned.is_some() {
-            Outcome::Uncertain
-        } else {
-            Outcome::Confirmed
+    /// Takes an answer; `tell` learns what became of each message that it is for.
+    pub(super) fn answered(&mut self, answer: Answer, mut tell: impl FnMut(u64, Outcome)) {
+        // A multiple answer of number 0 is for all (AMQP 0-9-1, basic.ack).
+        let count = match answer.tag.checked_sub(self.first_tag) {
+            Some(index) => {
+                usize::try_from(index).map_or(usize::MAX, |index| index.saturating_add(1))
+            }
+            None if answer.tag == 0 && answer.multiple => usize::MAX,
+            // Answered before.
+            None => return,
+        };
+        let first = if answer.multiple { 0 } else { count - 1 };
+        for entry in self.sequences.iter_mut().take(count).skip(first) {
+            let Some(sequence) = entry.take() else {
+                continue;
+            };
+            let outcome = if self.returned.remove(&sequence) {
+                Outcome::Returned
+            } else if answer.acked {
+                Outcome::Confirmed
+            } else {
+                Outcome::Nacked
+            };
+            tell(sequence, outcome);
+        }
+        while let Some(None) = self.sequences.front() {
+            self.sequences.pop_front();
+            self.first_tag += 1;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Outcome::{Confirmed, Nacked, Returned, Uncertain};
+    use super::Outcome::{Confirmed, Nacked, Returned};
     use super::*;
 
-    fn ack(sequence: u64, returned: impl Into<Option<u64>>) -> Answer {
-        Answer {
-            sequence,
-            acked: true,
-            returned: returned.into(),
+    /// A channel over which the messages 10, 20, 30... were published.
+    fn channel(publishes: u64) -> Confirms {
+        let mut confirms = Confirms::new();
+        for number in 1..=publishes {
+            confirms.published(number * 10);
         }
+        confirms
     }
 
-    fn nack(sequence: u64) -> Answer {
-        Answer {
-            sequence,
-            acked: false,
-            returned: None,
-        }
-    }
-
-    fn check(answers: &[Answer], expected: &[Outcome]) {
-        let outcomes: Vec<Outcome> = Returns::default()
-            .judge(answers)
-            .into_iter()
-            .map(|(_, outcome)| outcome)
-            .collect();
-        assert_eq!(outcomes, expected, "{answers:?}");
+    fn answer(
+        confirms: &mut Confirms,
+        tag: u64,
+        multiple: bool,
+        acked: bool,
+    ) -> Vec<(u64, Outcome)> {
+        let mut told = Vec::new();
+        let answer = Answer {
+            tag,
+            multiple,
+            acked,
+        };
+        confirms.answered(answer, |sequence, outcome| told.push((sequence, outcome)));
+        told
     }
 
     #[test]
-    fn answers_without_returns_speak_for_themselves() {
-        check(
-            &[ack(1, None), nack(2), ack(3, None)],
-            &[Confirmed, Nacked, Confirmed],
+    fn an_answer_is_for_one_message_or_for_all_up_to_it() {
+        let mut confirms = channel(5);
+        assert_eq!(answer(&mut confirms, 2, false, true), [(20, Confirmed)]);
+        assert_eq!(
+            answer(&mut confirms, 3, true, true),
+            [(10, Confirmed), (30, Confirmed)]
+        );
+        assert_eq!(answer(&mut confirms, 5, false, false), [(50, Nacked)]);
+        assert_eq!(answer(&mut confirms, 4, true, false), [(40, Nacked)]);
+        assert!(confirms.sequences.is_empty());
+        confirms.published(60);
+        assert_eq!(answer(&mut confirms, 6, true, true), [(60, Confirmed)]);
+    }
+
+    #[test]
+    fn a_multiple_answer_of_number_zero_is_for_all() {
+        let mut confirms = channel(2);
+        assert_eq!(
+            answer(&mut confirms, 0, true, true),
+            [(10, Confirmed), (20, Confirmed)]
         );
     }
 
     #[test]
-    fn a_message_that_carries_its_own_return_was_returned() {
-        check(&[ack(1, 1)], &[Returned]);
+    fn what_was_answered_is_not_answered_again() {
+        let mut confirms = channel(3);
+        answer(&mut confirms, 2, true, true);
+        for (tag, multiple) in [(1, false), (2, false), (2, true), (0, false)] {
+            assert_eq!(answer(&mut confirms, tag, multiple, true), []);
+        }
     }
 
     #[test]
-    fn a_return_counts_for_its_message_wherever_it_arrives() {
-        // 3 was returned, and lapin gave the return to 1: of 1 itself nothing is known.
-        check(
-            &[ack(1, 3), ack(2, None), ack(3, None)],
-            &[Uncertain, Confirmed, Returned],
+    fn an_answer_beyond_what_was_published_is_for_nobody_else() {
+        let mut confirms = channel(2);
+        assert_eq!(answer(&mut confirms, u64::MAX, false, true), []);
+        assert_eq!(answer(&mut confirms, 3, false, true), []);
+        assert_eq!(answer(&mut confirms, 2, true, true).len(), 2);
+    }
+
+    #[test]
+    fn the_confirm_of_a_message_that_came_back_confirms_nothing() {
+        let mut confirms = channel(3);
+        confirms.returned(20);
+        assert_eq!(
+            answer(&mut confirms, 3, true, true),
+            [(10, Confirmed), (20, Returned), (30, Confirmed)]
         );
-        check(&[ack(3, None), ack(1, 3)], &[Returned, Uncertain]);
-        check(&[ack(1, 2), ack(2, 1)], &[Returned, Returned]);
-    }
-
-    #[test]
-    fn a_return_may_arrive_before_its_answer() {
-        let mut returns = Returns::default();
-        assert_eq!(returns.judge(&[ack(1, 7)]), [(1, Uncertain)]);
-        assert_eq!(returns.unanswered().collect::<Vec<_>>(), [7]);
-        assert_eq!(returns.judge(&[ack(7, None)]), [(7, Returned)]);
-        assert_eq!(returns.unanswered().count(), 0);
-    }
-
-    #[test]
-    fn a_return_after_its_answer_is_left_over() {
-        let mut returns = Returns::default();
-        assert_eq!(returns.judge(&[ack(7, None)]), [(7, Confirmed)]);
-        returns.judge(&[ack(8, 7)]);
-        assert_eq!(returns.unanswered().collect::<Vec<_>>(), [7]);
-        returns.forget(7);
-        assert_eq!(returns.unanswered().count(), 0);
+        assert!(confirms.returned.is_empty());
+        confirms.published(20);
+        assert_eq!(answer(&mut confirms, 4, false, true), [(20, Confirmed)]);
     }
 }

@@ -6,24 +6,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lapin::message::BasicReturnMessage;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::{
     backoff::Backoff,
-    broker::{BrokerSettings, millis},
+    broker::{
+        BrokerSettings,
+        lane::{Arrival, Content, Lane},
+        millis,
+    },
     duplicates::Key,
-    envelope::{Envelope, new_id, payload},
+    envelope::{Envelope, Template, new_id, payload},
     journal::{Journal, JournalError, Kind, runs},
     metrics::{PublisherMetrics, record},
     publisher::{
         PublisherSettings,
-        backlog::queued_bytes,
-        confirm::{Answer, Outcome, Returns},
+        confirm::{Confirms, Outcome},
         handle::{TracerError, TracerReceipt, TracerRequest},
-        message::{Confirm, Message},
+        message::Message,
         pace::Pace,
         sampling::Sampling,
         window::{Confirmed, Window},
@@ -34,15 +36,19 @@ use crate::{
 const FIRST_REFUSAL_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_REFUSAL_DELAY: Duration = Duration::from_secs(5);
 
+/// What a message takes in the lane besides its payload: envelope, properties, frames. An estimate.
+const OVERHEAD_BYTES: usize = 1 << 9;
+
 pub(super) struct Core {
     pub(super) producer: Uuid,
     pub(super) metrics: PublisherMetrics,
     next_sequence: u64,
-    payload: String,
+    template: Template,
+    payload_bytes: usize,
     broker: BrokerSettings,
     publish_timeout: Duration,
     window: Window<Message>,
-    returns: Returns,
+    confirms: Confirms,
     pace: Pace,
     sampling: Sampling,
     journal: Option<Journal>,
@@ -65,15 +71,17 @@ impl Core {
         journal: Option<Journal>,
         metrics: PublisherMetrics,
     ) -> Self {
+        let producer = new_id(jiff::Timestamp::now());
         Self {
-            producer: new_id(jiff::Timestamp::now()),
+            producer,
             metrics,
             next_sequence: 1,
-            payload: payload(settings.payload_bytes),
+            template: Template::new(producer, &payload(settings.payload_bytes)),
+            payload_bytes: settings.payload_bytes,
             broker: settings.broker.clone(),
             publish_timeout: settings.publish_timeout,
             window: Window::new(settings.confirm_window),
-            returns: Returns::default(),
+            confirms: Confirms::new(),
             pace: Pace::new(settings.rate, Instant::now()),
             sampling: Sampling::new(settings.trace_rate, Instant::now()),
             journal,
@@ -109,7 +117,7 @@ impl Core {
 
     /// Begins on a new channel, which knows nothing of what the last one owed.
     pub(super) fn begin_session(&mut self) {
-        self.returns = Returns::default();
+        self.confirms = Confirms::new();
         self.refusals.again_at = None;
         self.window.give_back_all();
     }
@@ -122,15 +130,11 @@ impl Core {
         }
     }
 
-    /// The messages to publish at this moment, into a backlog with `room_bytes`: those that go out again, tracer messages,
-    /// and new ones as they are due.
-    pub(super) fn next(
-        &mut self,
-        now: Instant,
-        stopping: bool,
-        room_bytes: usize,
-    ) -> Vec<Arc<Message>> {
-        let room = room_bytes.div_ceil(queued_bytes(self.payload.len()));
+    /// Publishes what is due at this moment and has room in the lane: what goes out again, tracer messages, and new ones.
+    pub(super) fn publish(&mut self, lane: &Lane, now: Instant, stopping: bool) {
+        let room = lane
+            .room_bytes()
+            .div_ceil(self.payload_bytes + OVERHEAD_BYTES);
         let mut messages = Vec::new();
         if self.refusals.again_at.is_none_or(|at| at <= now) {
             self.refusals.again_at = None;
@@ -140,23 +144,26 @@ impl Core {
         if stopping {
             // Their askers see the dropped reply as the stop that it is.
             self.requests.clear();
-            return messages;
+        } else {
+            let before = self.next_sequence;
+            while let Some(request) = self.requests.pop_front() {
+                let message = self.make(Some(&request), now);
+                self.waiters.insert(message.sequence, request.reply);
+                messages.push(message);
+            }
+            let room = room.saturating_sub(messages.len()).min(self.window.room());
+            for _ in 0..self.pace.due(now, room) {
+                messages.push(self.make(None, now));
+            }
+            self.metrics.published.add(self.next_sequence - before, &[]);
         }
-        let before = self.next_sequence;
-        while let Some(request) = self.requests.pop_front() {
-            let message = self.make(Some(&request), now);
-            self.waiters.insert(message.sequence, request.reply);
-            messages.push(message);
+        for message in messages {
+            self.confirms.published(message.sequence);
+            message.publish(|publish| lane.publish(publish));
         }
-        let room = room.saturating_sub(messages.len()).min(self.window.room());
-        for _ in 0..self.pace.due(now, room) {
-            messages.push(self.make(None, now));
-        }
-        self.metrics.published.add(self.next_sequence - before, &[]);
-        messages
     }
 
-    /// When to ask [`next`](Self::next) again though no answer came.
+    /// When to [`publish`](Self::publish) again though no answer came.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         let pace = self.pace.next_at().filter(|_| self.window.room() > 0);
         [pace, self.refusals.again_at].into_iter().flatten().min()
@@ -174,39 +181,32 @@ impl Core {
         self.window.restart_clock(Instant::now());
     }
 
-    /// Takes answers that arrived together: what is confirmed is in the journal when this returns.
+    /// Takes what arrived together: what is confirmed is in the journal when this returns.
     pub(super) fn settle(
         &mut self,
-        confirms: Vec<Confirm>,
+        arrivals: Vec<Arrival>,
         now: Instant,
     ) -> Result<(), JournalError> {
-        let mut returned = BTreeMap::new();
-        let answers: Vec<Answer> = confirms
-            .into_iter()
-            .map(|confirm| Answer {
-                sequence: confirm.sequence,
-                acked: confirm.acked,
-                returned: confirm
-                    .returned
-                    .and_then(|message| self.sequence_of(*message, &mut returned)),
-            })
-            .collect();
-        let mut confirmed = Vec::with_capacity(answers.len());
-        for (sequence, outcome) in self.returns.judge(&answers) {
-            match outcome {
-                Outcome::Confirmed => confirmed.extend(self.window.confirm(sequence)),
-                Outcome::Uncertain => self.window.give_back(sequence),
-                Outcome::Returned => {
-                    self.metrics.returned.add(1, &[]);
-                    self.refuse(sequence, TracerError::Returned, now);
+        let mut confirmed = Vec::new();
+        let mut refused = Vec::new();
+        for arrival in arrivals {
+            match arrival {
+                Arrival::Returned(content) => self.note_return(&content),
+                Arrival::Answer(answer) => {
+                    let window = &mut self.window;
+                    self.confirms
+                        .answered(answer, |sequence, outcome| match outcome {
+                            Outcome::Confirmed => confirmed.extend(window.confirm(sequence)),
+                            Outcome::Returned => refused.push((sequence, TracerError::Returned)),
+                            Outcome::Nacked => refused.push((sequence, TracerError::Nacked)),
+                        });
                 }
-                Outcome::Nacked => {
-                    self.metrics.nacked.add(1, &[]);
-                    self.refuse(sequence, TracerError::Nacked, now);
-                }
+                Arrival::Delivery(_) => error!("the broker delivered a message to the producer"),
             }
         }
-        self.take_back_misjudged(returned, now);
+        for (sequence, error) in refused {
+            self.refuse(sequence, error, now);
+        }
         self.confirm(confirmed, now)
     }
 
@@ -218,7 +218,7 @@ impl Core {
         let message = Arc::new(Message::new(
             self.producer,
             sequence,
-            &self.payload,
+            &self.template,
             tracer,
             recorded,
             &self.broker,
@@ -227,44 +227,16 @@ impl Core {
         message
     }
 
-    /// The number of a returned message, by its own content; the message is kept in `returned`.
-    fn sequence_of(
-        &self,
-        message: BasicReturnMessage,
-        returned: &mut BTreeMap<u64, Message>,
-    ) -> Option<u64> {
-        let delivery = message.delivery;
-        let Ok(envelope) = Envelope::decode(&delivery.data) else {
-            error!(
-                bytes = delivery.data.len(),
-                "the broker returned what was not published here"
-            );
-            return None;
-        };
-        let sequence = envelope.sequence;
-        if !self.window.is_outstanding(sequence) {
-            let message = Message::from_return(&envelope, &delivery.data, &delivery.properties);
-            returned.insert(sequence, message);
-        }
-        Some(sequence)
-    }
-
-    /// Puts messages back that were taken for confirmed and then turned out to be returned.
-    ///
-    /// lapin completes the confirm that carries a return no later than the returned message's own, and answers are
-    /// judged in batches of all that are there, so this is a second safeguard.
-    fn take_back_misjudged(&mut self, mut returned: BTreeMap<u64, Message>, now: Instant) {
-        let misjudged: Vec<u64> = self
-            .returns
-            .unanswered()
-            .filter(|&sequence| !self.window.is_outstanding(sequence))
-            .collect();
-        for sequence in misjudged {
-            self.returns.forget(sequence);
-            if let Some(message) = returned.remove(&sequence) {
-                self.window.admit(sequence, Arc::new(message), now);
-                self.window.give_back(sequence);
+    /// A message came back: it is known by its own content.
+    fn note_return(&mut self, content: &Content) {
+        match Envelope::decode(&content.body) {
+            Ok(envelope) if envelope.producer == self.producer => {
+                self.confirms.returned(envelope.sequence);
             }
+            Ok(_) | Err(_) => error!(
+                bytes = content.body.len(),
+                "the broker returned what was not published here"
+            ),
         }
     }
 
@@ -306,6 +278,10 @@ impl Core {
 
     /// Puts a message back, to be published again after a growing delay.
     fn refuse(&mut self, sequence: u64, error: TracerError, now: Instant) {
+        match error {
+            TracerError::Returned => self.metrics.returned.add(1, &[]),
+            _ => self.metrics.nacked.add(1, &[]),
+        }
         self.window.give_back(sequence);
         let refusals = &mut self.refusals;
         if refusals.messages.is_empty() {

@@ -75,10 +75,6 @@ impl<M> Window<M> {
         Some(Arc::clone(&entry.message))
     }
 
-    pub(super) fn is_outstanding(&self, sequence: u64) -> bool {
-        self.outstanding.contains_key(&sequence)
-    }
-
     /// The broker has confirmed the message.
     pub(super) fn confirm(&mut self, sequence: u64) -> Option<Confirmed<M>> {
         self.waiting.remove(&sequence);
