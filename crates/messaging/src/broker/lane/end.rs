@@ -117,7 +117,7 @@ mod tests {
         incoming::tests::{CHANNEL, delivered, delivery, write},
     };
 
-    const FRAME_MAX: usize = 4096;
+    const FRAME_MAX: usize = 128 << 10;
     const LONG: Duration = Duration::from_secs(3600);
 
     /// A shared socket, lapin's end of it, and the broker's.
@@ -151,6 +151,16 @@ mod tests {
             Pin::new(&mut *stream).poll_read(cx, &mut buffer)
         }));
         buffer[..read.unwrap()].to_vec()
+    }
+
+    /// lapin finds nothing to read, and is woken by `waker`.
+    fn lapin_waits(stream: &mut LapinStream, waker: &Waker) {
+        let mut cx = Context::from_waker(waker);
+        assert!(
+            Pin::new(stream)
+                .poll_read(&mut cx, &mut [0; 64])
+                .is_pending()
+        );
     }
 
     /// Waits until the socket has this much to read.
@@ -209,9 +219,7 @@ mod tests {
         let (mut lane, mut stream, mut broker) = pair(Duration::ZERO);
         let (count, waker) = counting();
         assert!(poll(&mut lane, Waker::noop()).is_pending());
-        let mut buffer = [0; 64];
-        let polled = Pin::new(&mut stream).poll_read(&mut Context::from_waker(&waker), &mut buffer);
-        assert!(polled.is_pending());
+        lapin_waits(&mut stream, &waker);
         broker.write_all(&HEARTBEAT).unwrap();
         broker.write_all(&message(1)).unwrap();
         assert_eq!(arrivals(&mut lane), [delivered(1, b"load")]);
@@ -233,9 +241,7 @@ mod tests {
         let (mut lane, mut stream, mut broker) = pair(Duration::ZERO);
         let (count, waker) = counting();
         assert!(poll(&mut lane, Waker::noop()).is_pending());
-        let mut buffer = [0; 64];
-        let polled = Pin::new(&mut stream).poll_read(&mut Context::from_waker(&waker), &mut buffer);
-        assert!(polled.is_pending());
+        lapin_waits(&mut stream, &waker);
         drop(lane);
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
         broker.write_all(&HEARTBEAT).unwrap();

@@ -10,9 +10,6 @@ use crate::broker::lane::{
     incoming::{Arrival, Malformed, Reader, Taken},
 };
 
-/// Room for what arrives while nobody reads: two of RabbitMQ's largest frames.
-const BUFFER_BYTES: usize = 256 << 10;
-
 #[derive(Debug)]
 pub(super) struct Inbound {
     /// What was read from the socket and is no whole frame yet.
@@ -33,7 +30,8 @@ impl Inbound {
     /// Of a connection whose frames are no larger than `frame_max`.
     pub(super) fn new(frame_max: usize) -> Self {
         Self {
-            buffer: vec![0; BUFFER_BYTES.max(2 * frame_max)],
+            // For what arrives while nobody reads, and always for one frame that is not whole.
+            buffer: vec![0; 2 * frame_max],
             start: 0,
             end: 0,
             frame_max,

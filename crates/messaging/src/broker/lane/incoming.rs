@@ -5,12 +5,11 @@ use crate::broker::lane::{
     fields::Fields,
     frame::{BODY, Frame, HEADER, METHOD},
     headers::Headers,
+    outgoing::{ACK, BASIC},
 };
 
-const BASIC: u16 = 60;
 const RETURN: u16 = 50;
 const DELIVER: u16 = 60;
-const ACK: u16 = 80;
 const NACK: u16 = 120;
 
 /// The most that is reserved for a body before any of it is there.

@@ -2,9 +2,9 @@
 
 use crate::broker::lane::frame::{BODY, HEADER, METHOD, OVERHEAD_BYTES, append, append_sized};
 
-const BASIC: u16 = 60;
+pub(super) const BASIC: u16 = 60;
+pub(super) const ACK: u16 = 80;
 const PUBLISH: u16 = 40;
-const ACK: u16 = 80;
 const REJECT: u16 = 90;
 
 /// `basic.publish`, the bit `mandatory`: a message that no queue takes comes back.
