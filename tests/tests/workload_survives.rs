@@ -28,6 +28,7 @@ async fn the_workload_loses_nothing_that_was_confirmed() {
         return;
     };
     a_killed_broker_loses_nothing(&mut broker).await;
+    several_connections_lose_nothing(&mut broker).await;
     a_silent_broker_is_left_and_found_again(&mut broker).await;
     a_killed_consumer_loses_nothing(&broker).await;
     a_consumer_that_is_stopped_under_load_ends_by_itself(&broker).await;
@@ -60,6 +61,34 @@ async fn a_killed_broker_loses_nothing(broker: &mut Broker) {
     assert!(pair.producer.metric("lab_broker_connects_total").await >= 3.0);
     pair.nothing_is_lost(broker).await;
     assert!(count(&journal(pair.folder.path(), "producer").confirmed) >= 15_000);
+}
+
+async fn several_connections_lose_nothing(broker: &mut Broker) {
+    let several = |command: &mut Command| {
+        command.env("LAB_CONNECTIONS", "3");
+    };
+    let mut pair = Pair::start_with(broker, several).await;
+    pair.works_on().await;
+    broker.kill();
+    for service in [&pair.producer, &pair.consumer] {
+        service.not_ready("broker").await;
+        assert_eq!(service.metric("lab_broker_connected").await, 0.0);
+    }
+    broker.restart().await;
+    for service in [&pair.producer, &pair.consumer] {
+        service.ready().await;
+        assert_eq!(service.metric("lab_broker_connected").await, 1.0);
+        assert_eq!(service.metric("lab_broker_connects_total").await, 6.0);
+    }
+    pair.works_on().await;
+    pair.consumer.kill();
+    let mut again = consumer(broker, pair.folder.path());
+    several(&mut again);
+    pair.consumer = Workload::start_ready(again, pair.folder.path()).await;
+    pair.nothing_is_lost(broker).await;
+    let confirmed = journal(pair.folder.path(), "producer").confirmed;
+    assert_eq!(confirmed.len(), 3, "each connection is a producer");
+    assert!(confirmed.values().all(|sequences| !sequences.is_empty()));
 }
 
 async fn a_silent_broker_is_left_and_found_again(broker: &mut Broker) {

@@ -60,6 +60,7 @@ impl Arguments {
         let instance = self.service.instance(SERVICE);
         ConsumerSettings {
             broker: self.broker.resolve(SERVICE, &instance, problems),
+            connections: self.broker.connections(problems),
             prefetch: problems.number("prefetch", &self.prefetch, 1, 2000),
             ack_batch: problems.number("ack-batch", &self.ack_batch, 1, 2000),
             ack_delay: problems.duration("ack-delay", &self.ack_delay),

@@ -45,7 +45,7 @@ async fn run(
     let (stop_handle, stop) = stop();
     service::stop_on_signal(stop_handle)?;
     let routes = tracers::routes(tracers).merge(alerts::routes());
-    let admin = Admin::start(admin, telemetry, consumer.status(), routes).await?;
+    let admin = Admin::start(admin, telemetry, &consumer.connections(), routes).await?;
     let drained = consumer.run(stop).await?;
     admin.stop().await?;
     match drained.unfinished {

@@ -11,10 +11,13 @@ use crate::ranges::RangeSet;
 /// A message's identity: the producer's id and its sequence number.
 pub type Key = (Uuid, u64);
 
+/// The number of the connection that a delivery arrived over.
+pub type Holder = usize;
+
 /// What the ledger knows of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// Not handled before, and from here on in hand: [`DuplicateLedger::finish`] must follow.
+    /// Not handled before.
     First,
     /// Handled before, or another copy of it is in hand.
     Duplicate,
@@ -24,7 +27,7 @@ pub enum Seen {
 #[derive(Debug, Default)]
 pub struct DuplicateLedger {
     handled: BTreeMap<Uuid, RangeSet>,
-    in_hand: HashSet<Key>,
+    in_hand: HashSet<(Holder, Key)>,
 }
 
 impl DuplicateLedger {
@@ -36,33 +39,42 @@ impl DuplicateLedger {
         }
     }
 
-    /// Takes a delivery in hand, unless it is a duplicate.
+    /// Takes a delivery in hand, unless it is a duplicate; [`finish`](Self::finish) or [`lay_down`](Self::lay_down) must
+    /// follow when it is the first.
     ///
-    /// The copy of a message that is in hand counts as one: the broker keeps the first copy until that one is
-    /// settled, so that acknowledging the second loses nothing.
-    pub fn begin(&mut self, (producer, sequence): Key) -> Seen {
+    /// The copy of a message that the same holder has in hand counts as a duplicate: the broker keeps the first copy until
+    /// that one is settled, so that acknowledging the second loses nothing. What another holder has in hand may be this very
+    /// delivery, which the broker took back from a lost connection, and is a first one.
+    pub fn begin(&mut self, holder: Holder, (producer, sequence): Key) -> Seen {
         let handled = self
             .handled
             .get(&producer)
             .is_some_and(|handled| handled.contains(sequence));
-        if handled || !self.in_hand.insert((producer, sequence)) {
+        if handled || !self.in_hand.insert((holder, (producer, sequence))) {
             Seen::Duplicate
         } else {
             Seen::First
         }
     }
 
-    /// Lays a delivery out of hand; when it was not `handled`, its next delivery is a first one again.
-    pub fn finish(&mut self, (producer, sequence): Key, handled: bool) {
-        self.in_hand.remove(&(producer, sequence));
-        if handled {
-            self.handled.entry(producer).or_default().insert(sequence);
+    /// Lays a delivery out of hand that was handled; a duplicate when another holder was sooner.
+    pub fn finish(&mut self, holder: Holder, (producer, sequence): Key) -> Seen {
+        self.lay_down(holder, (producer, sequence));
+        if self.handled.entry(producer).or_default().insert(sequence) {
+            Seen::First
+        } else {
+            Seen::Duplicate
         }
     }
 
-    /// Lays everything out of hand, not handled: the channel is gone that it was delivered over.
-    pub fn lay_down_all(&mut self) {
-        self.in_hand.clear();
+    /// Lays a delivery out of hand that was not handled: its next one is a first one again.
+    pub fn lay_down(&mut self, holder: Holder, key: Key) {
+        self.in_hand.remove(&(holder, key));
+    }
+
+    /// Lays down whatever the holder has in hand: the channel is gone that it was delivered over.
+    pub fn lay_down_all(&mut self, holder: Holder) {
+        self.in_hand.retain(|&(other, _)| other != holder);
     }
 }
 
@@ -76,40 +88,59 @@ mod tests {
     #[test]
     fn a_handled_message_is_a_duplicate_of_its_own_producer_only() {
         let mut ledger = DuplicateLedger::default();
-        assert_eq!(ledger.begin((PRODUCER, 1)), Seen::First);
-        ledger.finish((PRODUCER, 1), true);
-        assert_eq!(ledger.begin((PRODUCER, 1)), Seen::Duplicate);
-        assert_eq!(ledger.begin((OTHER, 1)), Seen::First);
+        assert_eq!(ledger.begin(1, (PRODUCER, 1)), Seen::First);
+        ledger.finish(1, (PRODUCER, 1));
+        assert_eq!(ledger.begin(1, (PRODUCER, 1)), Seen::Duplicate);
+        assert_eq!(ledger.begin(1, (OTHER, 1)), Seen::First);
     }
 
     #[test]
     fn a_rejected_message_comes_again_as_a_first_one() {
         let mut ledger = DuplicateLedger::default();
-        assert_eq!(ledger.begin((PRODUCER, 9)), Seen::First);
-        ledger.finish((PRODUCER, 9), false);
-        assert_eq!(ledger.begin((PRODUCER, 9)), Seen::First);
+        assert_eq!(ledger.begin(1, (PRODUCER, 9)), Seen::First);
+        ledger.lay_down(1, (PRODUCER, 9));
+        assert_eq!(ledger.begin(1, (PRODUCER, 9)), Seen::First);
     }
 
     #[test]
     fn a_second_copy_beside_one_in_hand_is_a_duplicate() {
         let mut ledger = DuplicateLedger::default();
-        assert_eq!(ledger.begin((PRODUCER, 3)), Seen::First);
-        assert_eq!(ledger.begin((PRODUCER, 3)), Seen::Duplicate);
+        assert_eq!(ledger.begin(1, (PRODUCER, 3)), Seen::First);
+        assert_eq!(ledger.begin(1, (PRODUCER, 3)), Seen::Duplicate);
+    }
+
+    #[test]
+    fn what_a_lost_connection_had_in_hand_is_a_first_one_elsewhere_and_counts_once() {
+        let mut ledger = DuplicateLedger::default();
+        assert_eq!(ledger.begin(1, (PRODUCER, 3)), Seen::First);
+        assert_eq!(ledger.begin(2, (PRODUCER, 3)), Seen::First);
+        assert_eq!(ledger.finish(2, (PRODUCER, 3)), Seen::First);
+        assert_eq!(ledger.finish(1, (PRODUCER, 3)), Seen::Duplicate);
+    }
+
+    #[test]
+    fn only_the_holder_lays_down_what_it_holds() {
+        let mut ledger = DuplicateLedger::default();
+        assert_eq!(ledger.begin(1, (PRODUCER, 1)), Seen::First);
+        assert_eq!(ledger.begin(2, (PRODUCER, 2)), Seen::First);
+        ledger.lay_down_all(1);
+        assert_eq!(ledger.begin(1, (PRODUCER, 1)), Seen::First);
+        assert_eq!(ledger.begin(2, (PRODUCER, 2)), Seen::Duplicate);
     }
 
     #[test]
     fn the_journal_outlives_the_process() {
         let journal = BTreeMap::from([(PRODUCER, (1..=100).collect())]);
         let mut ledger = DuplicateLedger::new(journal);
-        assert_eq!(ledger.begin((PRODUCER, 100)), Seen::Duplicate);
-        assert_eq!(ledger.begin((PRODUCER, 101)), Seen::First);
+        assert_eq!(ledger.begin(1, (PRODUCER, 100)), Seen::Duplicate);
+        assert_eq!(ledger.begin(1, (PRODUCER, 101)), Seen::First);
     }
 
     #[test]
     fn a_million_messages_in_order_are_one_range() {
         let mut ledger = DuplicateLedger::default();
         for sequence in 1..=1_000_000 {
-            ledger.finish((PRODUCER, sequence), true);
+            ledger.finish(1, (PRODUCER, sequence));
         }
         assert_eq!(ledger.handled[&PRODUCER].iter().count(), 1);
     }

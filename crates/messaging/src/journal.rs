@@ -19,10 +19,12 @@ use crate::duplicates::Key;
 pub use compare::{Ledger, compare, count};
 pub use follower::Follower;
 pub use record::{Kind, Records, Sequences};
+pub(crate) use shared::SharedJournal;
 
 mod compare;
 mod follower;
 mod record;
+mod shared;
 
 /// Appended bytes after which a journal is compacted while it is open.
 const COMPACT_AFTER_BYTES: u64 = 64 * 1024 * 1024;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, ObservableGauge};
+use opentelemetry::metrics::{Counter, Histogram, Meter, ObservableGauge};
 
 /// Upper bounds in seconds: a tenth of a millisecond, below which no broker answers, to a minute of outage.
 const LATENCY_BUCKETS: [f64; 19] = [
@@ -16,19 +16,26 @@ const LATENCY_BUCKETS: [f64; 19] = [
     5.0, 10.0, 20.0, 30.0, 60.0,
 ];
 
-/// The connection: `lab_broker_connected` (0 or 1), `lab_broker_connects_total`.
+/// The connections: `lab_broker_connected` (1 while all of them work, else 0), `lab_broker_connects_total`.
 #[derive(Clone, Debug)]
 pub struct LinkMetrics {
-    connected: Gauge<u64>,
+    missing: Arc<AtomicU64>,
+    _connected: ObservableGauge<u64>,
     connects: Counter<u64>,
 }
 
 impl LinkMetrics {
     fn new(meter: &Meter) -> Self {
+        let missing = Arc::new(AtomicU64::new(0));
+        let observed = Arc::clone(&missing);
         Self {
-            connected: meter
-                .u64_gauge("lab.broker.connected")
-                .with_description("Whether there is a working connection to the broker.")
+            missing,
+            _connected: meter
+                .u64_observable_gauge("lab.broker.connected")
+                .with_description("Whether every connection to the broker works.")
+                .with_callback(move |gauge| {
+                    gauge.observe(u64::from(observed.load(Ordering::Relaxed) == 0), &[]);
+                })
                 .build(),
             connects: counter(
                 meter,
@@ -38,10 +45,54 @@ impl LinkMetrics {
         }
     }
 
-    pub(crate) fn connected(&self, connected: bool) {
-        self.connected.record(u64::from(connected), &[]);
+    /// Counts another connection, which does not work yet.
+    pub(crate) fn link(&self) -> LinkMetric {
+        let mut missing = Share::of(&self.missing);
+        missing.set(1);
+        LinkMetric {
+            missing,
+            connects: self.connects.clone(),
+        }
+    }
+}
+
+/// What one connection tells about itself.
+#[derive(Debug)]
+pub(crate) struct LinkMetric {
+    missing: Share,
+    connects: Counter<u64>,
+}
+
+impl LinkMetric {
+    pub(crate) fn connected(&mut self, connected: bool) {
+        self.missing.set(u64::from(!connected));
         if connected {
             self.connects.add(1, &[]);
+        }
+    }
+}
+
+/// What one connection adds to a figure of the whole process.
+#[derive(Debug)]
+pub(crate) struct Share {
+    sum: Arc<AtomicU64>,
+    own: u64,
+}
+
+impl Share {
+    fn of(sum: &Arc<AtomicU64>) -> Self {
+        Self {
+            sum: Arc::clone(sum),
+            own: 0,
+        }
+    }
+
+    pub(crate) fn set(&mut self, own: u64) {
+        if own != self.own {
+            // It wraps when the share shrinks, and the sum wraps back.
+            self.sum
+                .fetch_add(own.wrapping_sub(self.own), Ordering::Relaxed);
+            self.own = own;
         }
     }
 }
@@ -113,8 +164,9 @@ impl PublisherMetrics {
         }
     }
 
-    pub(crate) fn outstanding(&self, messages: usize) {
-        self.outstanding.store(messages as u64, Ordering::Relaxed);
+    /// One connection's part of `lab_outstanding_confirms`.
+    pub(crate) fn outstanding(&self) -> Share {
+        Share::of(&self.outstanding)
     }
 }
 

@@ -61,6 +61,7 @@ impl Arguments {
         let instance = self.service.instance(SERVICE);
         PublisherSettings {
             broker: self.broker.resolve(SERVICE, &instance, problems),
+            connections: self.broker.connections(problems),
             rate: problems.number("rate", &self.rate, 0, 1_000_000),
             trace_rate: problems.number("trace-rate", &self.trace_rate, 0, 1_000_000),
             // RabbitMQ refuses messages beyond 128 MiB; a lab's are far from it.

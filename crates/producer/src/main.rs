@@ -42,9 +42,11 @@ async fn run(
     let (publisher, handle) = Publisher::new(settings, metrics)?;
     let (stop_handle, stop) = stop();
     service::stop_on_signal(stop_handle)?;
-    let status = handle.status();
-    info!(producer_id = %handle.producer_id(), "producer starts");
-    let admin = Admin::start(admin, telemetry, status, tracer::routes(handle)).await?;
+    for producer_id in handle.producer_ids() {
+        info!(%producer_id, "producer starts");
+    }
+    let routes = tracer::routes(handle.clone());
+    let admin = Admin::start(admin, telemetry, handle.connections(), routes).await?;
     let drained = publisher.run(stop).await?;
     admin.stop().await?;
     match drained.unconfirmed {

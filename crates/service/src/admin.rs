@@ -1,6 +1,6 @@
-//! The admin server of a service: telemetry's routes and the service's own, ready when the broker does what we ask.
+//! The admin server of a service: telemetry's routes and the service's own, ready when the broker does what we ask on every connection.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use messaging::broker::Status;
@@ -29,12 +29,12 @@ impl Admin {
     pub async fn start(
         address: SocketAddr,
         telemetry: &TelemetryGuard,
-        status: watch::Receiver<Status>,
+        connections: &[watch::Receiver<Status>],
         routes: Router,
     ) -> Result<Self, Failure> {
         let server = AdminServer::bind(address).await?;
         info!(address = %server.address(), "the admin server listens");
-        let routes = telemetry.admin_routes(readiness(status)).merge(routes);
+        let routes = telemetry.admin_routes(readiness(connections)).merge(routes);
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(server.serve(routes, async move {
             // Asked to stop, or nobody is left to ask.
@@ -59,19 +59,58 @@ impl Admin {
 }
 
 /// Readiness follows the broker; the process's liveness does not.
-fn readiness(mut status: watch::Receiver<Status>) -> watch::Receiver<Readiness> {
-    let (sender, receiver) = watch::channel(of(&status.borrow_and_update()));
-    tokio::spawn(async move {
-        while status.changed().await.is_ok() {
-            sender.send_replace(of(&status.borrow_and_update()));
-        }
-    });
+fn readiness(connections: &[watch::Receiver<Status>]) -> watch::Receiver<Readiness> {
+    let connections: Arc<[_]> = connections.into();
+    let (sender, receiver) = watch::channel(of(&connections));
+    for mut connection in connections.iter().cloned() {
+        let (sender, connections) = (sender.clone(), Arc::clone(&connections));
+        tokio::spawn(async move {
+            while connection.changed().await.is_ok() {
+                // Looked at under the channel's lock, so that the last word is the newest.
+                sender.send_modify(|readiness| *readiness = of(&connections));
+            }
+        });
+    }
     receiver
 }
 
-fn of(status: &Status) -> Readiness {
-    match status.obstacle() {
+fn of(connections: &[watch::Receiver<Status>]) -> Readiness {
+    let obstacle = connections
+        .iter()
+        .find_map(|status| status.borrow().obstacle());
+    match obstacle {
         None => Readiness::Ready,
         Some((reason, since)) => Readiness::NotReady { reason, since },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_is_ready_while_all_its_connections_work() {
+        let (_works, works) = watch::channel(Status::Connected);
+        let (other, seen) = watch::channel(Status::Connected);
+        let mut readiness = readiness(&[works, seen]);
+        assert_eq!(*readiness.borrow_and_update(), Readiness::Ready);
+        let since = Instant::now();
+        let lost = Status::Disconnected {
+            since,
+            attempts: 0,
+            cause: "cut".to_owned(),
+        };
+        other.send_replace(lost);
+        readiness.changed().await.unwrap();
+        let reason = "cut".to_owned();
+        assert_eq!(
+            *readiness.borrow_and_update(),
+            Readiness::NotReady { reason, since }
+        );
+        other.send_replace(Status::Connected);
+        readiness.changed().await.unwrap();
+        assert_eq!(*readiness.borrow(), Readiness::Ready);
     }
 }

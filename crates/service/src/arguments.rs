@@ -68,6 +68,14 @@ pub struct BrokerArguments {
         default_value = "10s"
     )]
     heartbeat: String,
+    /// How many connections work side by side, each as one of its own: rate, window and prefetch are for each
+    #[arg(
+        long,
+        env = "LAB_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value = "1"
+    )]
+    connections: String,
 }
 
 impl BrokerArguments {
@@ -87,6 +95,11 @@ impl BrokerArguments {
             heartbeat: problems.duration("heartbeat", &self.heartbeat),
             connection_name: instance.to_owned(),
         }
+    }
+
+    /// Reads how many connections there are, noting a bad number.
+    pub fn connections(&self, problems: &mut Problems) -> usize {
+        problems.number("connections", &self.connections, 1, 1000)
     }
 
     fn password(&self, problems: &mut Problems) -> PasswordSource {

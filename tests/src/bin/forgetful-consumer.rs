@@ -62,6 +62,7 @@ fn settings() -> Result<ConsumerSettings, Box<dyn Error>> {
             heartbeat: Duration::from_secs(2),
             connection_name: "forgetful".to_owned(),
         },
+        connections: 1,
         prefetch: 300,
         ack_batch: 100,
         ack_delay: Duration::from_millis(20),

@@ -2,23 +2,26 @@
 
 use std::collections::HashSet;
 
-use messaging::duplicates::{DuplicateLedger, Seen};
+use messaging::duplicates::{DuplicateLedger, Holder, Seen};
 use proptest::prelude::*;
 use uuid::Uuid;
 
+const PRODUCER: Uuid = Uuid::from_u128(1);
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Begin(u128, u64),
-    Finish(u128, u64, bool),
-    LayDownAll,
+    Begin(Holder, u64),
+    Finish(Holder, u64),
+    LayDown(Holder, u64),
+    LayDownAll(Holder),
 }
 
 fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0_u128..2, 0_u64..8).prop_map(|(producer, sequence)| Step::Begin(producer, sequence)),
-        4 => (0_u128..2, 0_u64..8, any::<bool>())
-            .prop_map(|(producer, sequence, handled)| Step::Finish(producer, sequence, handled)),
-        1 => Just(Step::LayDownAll),
+        6 => (0_usize..2, 0_u64..8).prop_map(|(holder, sequence)| Step::Begin(holder, sequence)),
+        2 => (0_usize..2, 0_u64..8).prop_map(|(holder, sequence)| Step::Finish(holder, sequence)),
+        2 => (0_usize..2, 0_u64..8).prop_map(|(holder, sequence)| Step::LayDown(holder, sequence)),
+        1 => (0_usize..2).prop_map(Step::LayDownAll),
     ]
 }
 
@@ -31,22 +34,23 @@ proptest! {
         let (mut handled, mut in_hand) = (HashSet::new(), HashSet::new());
         for step in steps {
             match step {
-                Step::Begin(producer, sequence) => {
-                    let key = (Uuid::from_u128(producer), sequence);
-                    let is_first = !handled.contains(&key) && in_hand.insert(key);
-                    prop_assert_eq!(ledger.begin(key) == Seen::First, is_first);
+                Step::Begin(holder, sequence) => {
+                    let is_first = !handled.contains(&sequence) && in_hand.insert((holder, sequence));
+                    let seen = ledger.begin(holder, (PRODUCER, sequence));
+                    prop_assert_eq!(seen == Seen::First, is_first);
                 }
-                Step::Finish(producer, sequence, is_handled) => {
-                    let key = (Uuid::from_u128(producer), sequence);
-                    in_hand.remove(&key);
-                    if is_handled {
-                        handled.insert(key);
-                    }
-                    ledger.finish(key, is_handled);
+                Step::Finish(holder, sequence) => {
+                    in_hand.remove(&(holder, sequence));
+                    let seen = ledger.finish(holder, (PRODUCER, sequence));
+                    prop_assert_eq!(seen == Seen::First, handled.insert(sequence));
                 }
-                Step::LayDownAll => {
-                    in_hand.clear();
-                    ledger.lay_down_all();
+                Step::LayDown(holder, sequence) => {
+                    in_hand.remove(&(holder, sequence));
+                    ledger.lay_down(holder, (PRODUCER, sequence));
+                }
+                Step::LayDownAll(holder) => {
+                    in_hand.retain(|&(other, _)| other != holder);
+                    ledger.lay_down_all(holder);
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::{
         BrokerError, BrokerSettings, Wire, chain, millis,
         outage::{Loudness, Outage},
     },
-    metrics::LinkMetrics,
+    metrics::{LinkMetric, LinkMetrics},
 };
 
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -69,25 +69,24 @@ impl Status {
 pub(crate) struct Link {
     settings: BrokerSettings,
     status: watch::Sender<Status>,
-    metrics: LinkMetrics,
+    metric: LinkMetric,
     backoff: Backoff,
     outage: Option<Outage>,
     connected_at: Option<Instant>,
 }
 
 impl Link {
-    pub(crate) fn new(settings: BrokerSettings, metrics: LinkMetrics) -> Self {
+    pub(crate) fn new(settings: BrokerSettings, metrics: &LinkMetrics) -> Self {
         let cause = format!("the broker at {} was not asked yet", settings.address());
         let (status, _) = watch::channel(Status::Disconnected {
             since: Instant::now(),
             attempts: 0,
             cause,
         });
-        metrics.connected(false);
         Self {
             settings,
             status,
-            metrics,
+            metric: metrics.link(),
             backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
             outage: None,
             connected_at: None,
@@ -167,8 +166,8 @@ impl Link {
     }
 
     /// Tells that the connection was closed on purpose.
-    pub(crate) fn closed(&self) {
-        self.metrics.connected(false);
+    pub(crate) fn closed(&mut self) {
+        self.metric.connected(false);
         self.status.send_replace(Status::Disconnected {
             since: Instant::now(),
             attempts: 0,
@@ -188,7 +187,7 @@ impl Link {
             None => info!(address, "connected to the broker"),
         }
         self.connected_at = Some(Instant::now());
-        self.metrics.connected(true);
+        self.metric.connected(true);
         self.status.send_replace(Status::Connected);
     }
 
@@ -198,7 +197,7 @@ impl Link {
         let outage = self.outage.get_or_insert_with(|| Outage::begin(now));
         let loudness = outage.failed(now, &cause, error.needs_a_person());
         let (since, attempts) = (outage.since, outage.attempts);
-        self.metrics.connected(false);
+        self.metric.connected(false);
         report(loudness, &cause, error.hint(), since, attempts);
         self.status.send_replace(Status::Disconnected {
             since,

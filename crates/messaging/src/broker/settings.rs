@@ -32,6 +32,17 @@ impl BrokerSettings {
     pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
+
+    /// The settings of each of so many connections, which the broker's list tells apart when there are several.
+    pub(crate) fn each(&self, connections: usize) -> impl Iterator<Item = Self> + '_ {
+        (1..=connections).map(move |number| {
+            let mut settings = self.clone();
+            if connections > 1 {
+                settings.connection_name = format!("{}/{number}", self.connection_name);
+            }
+            settings
+        })
+    }
 }
 
 /// Where a password comes from; its own value never appears in output.

@@ -9,23 +9,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The deliveries of one channel, from the lowest that is not settled; `K` is what an acknowledgement is journalled as.
+/// The deliveries of one channel, from the lowest that is not settled.
 #[derive(Debug)]
-pub(super) struct Acks<K> {
+pub(super) struct Acks {
     batch: usize,
     delay: Duration,
     /// The delivery tag of the first entry.
     first_tag: u64,
-    entries: VecDeque<Entry<K>>,
+    entries: VecDeque<Entry>,
     handled: usize,
     oldest: Option<Instant>,
 }
 
 #[derive(Debug)]
-enum Entry<K> {
+enum Entry {
     InHand,
     Handled {
-        key: Option<K>,
         at: Instant,
     },
     /// Rejected, or acknowledged alone.
@@ -39,14 +38,7 @@ pub(super) struct Ack {
     pub(super) multiple: bool,
 }
 
-/// Acknowledgements to send, after their keys are journalled.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Batch<K> {
-    pub(super) acks: Vec<Ack>,
-    pub(super) keys: Vec<K>,
-}
-
-impl<K> Acks<K> {
+impl Acks {
     /// Of a fresh channel, whose first delivery tag is 1.
     pub(super) fn new(batch: usize, delay: Duration) -> Self {
         Self {
@@ -68,10 +60,10 @@ impl<K> Acks<K> {
         self.entries.push_back(Entry::InHand);
     }
 
-    /// The delivery was handled; a duplicate has no key, because it is in the journal already.
-    pub(super) fn handled(&mut self, tag: u64, key: Option<K>, now: Instant) {
+    /// The delivery was handled, or needs no handling.
+    pub(super) fn handled(&mut self, tag: u64, now: Instant) {
         if let Some(entry) = self.entry(tag) {
-            *entry = Entry::Handled { key, at: now };
+            *entry = Entry::Handled { at: now };
             self.handled += 1;
             self.oldest.get_or_insert(now);
         }
@@ -90,64 +82,51 @@ impl<K> Acks<K> {
     }
 
     /// Takes what is to be acknowledged at this moment: a full batch, or all that is there once its time is up.
-    pub(super) fn take(&mut self, now: Instant) -> Option<Batch<K>> {
+    pub(super) fn take(&mut self, now: Instant) -> Vec<Ack> {
         let overdue = self.due_at().is_some_and(|at| at <= now);
         if self.handled < self.batch && !overdue {
-            return None;
+            return Vec::new();
         }
-        let mut batch = Batch {
-            acks: Vec::new(),
-            keys: Vec::new(),
-        };
-        self.take_prefix(&mut batch);
+        let mut acks: Vec<Ack> = self.take_prefix().into_iter().collect();
         if overdue {
             let delay = self.delay;
-            self.take_rest(&mut batch, |at| at + delay <= now);
+            self.take_rest(&mut acks, |at| at + delay <= now);
         }
         self.oldest = self.entries.iter().filter_map(handled_at).min();
-        (!batch.acks.is_empty()).then_some(batch)
+        acks
     }
 
     /// Takes all that was handled, whatever its time: the end of the channel.
-    pub(super) fn take_all(&mut self) -> Batch<K> {
-        let mut batch = Batch {
-            acks: Vec::new(),
-            keys: Vec::new(),
-        };
-        self.take_prefix(&mut batch);
-        self.take_rest(&mut batch, |_| true);
+    pub(super) fn take_all(&mut self) -> Vec<Ack> {
+        let mut acks: Vec<Ack> = self.take_prefix().into_iter().collect();
+        self.take_rest(&mut acks, |_| true);
         self.oldest = None;
-        batch
+        acks
     }
 
     /// One acknowledgement for all that was handled before the first delivery in hand.
-    fn take_prefix(&mut self, batch: &mut Batch<K>) {
+    fn take_prefix(&mut self) -> Option<Ack> {
         let mut last_handled = None;
         while !matches!(self.entries.front(), None | Some(Entry::InHand)) {
-            if let Some(Entry::Handled { key, .. }) = self.entries.pop_front() {
+            if let Some(Entry::Handled { .. }) = self.entries.pop_front() {
                 // A settled tag may not end a multiple acknowledgement: the broker no longer knows it.
                 last_handled = Some(self.first_tag);
-                batch.keys.extend(key);
                 self.handled -= 1;
             }
             self.first_tag += 1;
         }
-        if let Some(tag) = last_handled {
-            batch.acks.push(Ack {
-                tag,
-                multiple: true,
-            });
-        }
+        last_handled.map(|tag| Ack {
+            tag,
+            multiple: true,
+        })
     }
 
     /// One acknowledgement each for what was handled behind a delivery in hand.
-    fn take_rest(&mut self, batch: &mut Batch<K>, wanted: impl Fn(Instant) -> bool) {
+    fn take_rest(&mut self, acks: &mut Vec<Ack>, wanted: impl Fn(Instant) -> bool) {
         for (index, entry) in self.entries.iter_mut().enumerate() {
-            if handled_at(entry).is_some_and(&wanted)
-                && let Entry::Handled { key, .. } = std::mem::replace(entry, Entry::Settled)
-            {
-                batch.keys.extend(key);
-                batch.acks.push(Ack {
+            if handled_at(entry).is_some_and(&wanted) {
+                *entry = Entry::Settled;
+                acks.push(Ack {
                     tag: self.first_tag + index as u64,
                     multiple: false,
                 });
@@ -156,13 +135,13 @@ impl<K> Acks<K> {
         }
     }
 
-    fn entry(&mut self, tag: u64) -> Option<&mut Entry<K>> {
+    fn entry(&mut self, tag: u64) -> Option<&mut Entry> {
         let index = usize::try_from(tag.checked_sub(self.first_tag)?).ok()?;
         self.entries.get_mut(index)
     }
 }
 
-fn handled_at<K>(entry: &Entry<K>) -> Option<Instant> {
+fn handled_at(entry: &Entry) -> Option<Instant> {
     match entry {
         Entry::Handled { at, .. } => Some(*at),
         Entry::InHand | Entry::Settled => None,
@@ -171,12 +150,14 @@ fn handled_at<K>(entry: &Entry<K>) -> Option<Instant> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const DELAY: Duration = Duration::from_millis(20);
 
     struct Channel {
-        acks: Acks<u64>,
+        acks: Acks,
         start: Instant,
     }
 
@@ -195,22 +176,19 @@ mod tests {
         fn handled(&mut self, tags: impl IntoIterator<Item = u64>, at_ms: u64) {
             for tag in tags {
                 self.acks
-                    .handled(tag, Some(tag), self.start + Duration::from_millis(at_ms));
+                    .handled(tag, self.start + Duration::from_millis(at_ms));
             }
         }
 
         /// `5*` acknowledges up to 5, `7` acknowledges 7 alone.
         fn take(&mut self, at_ms: u64) -> String {
             let now = self.start + Duration::from_millis(at_ms);
-            self.acks
-                .take(now)
-                .map_or_else(String::new, |batch| print(&batch))
+            print(&self.acks.take(now))
         }
     }
 
-    fn print(batch: &Batch<u64>) -> String {
-        let acks: Vec<String> = batch
-            .acks
+    fn print(acks: &[Ack]) -> String {
+        let acks: Vec<String> = acks
             .iter()
             .map(|ack| format!("{}{}", ack.tag, if ack.multiple { "*" } else { "" }))
             .collect();
@@ -276,17 +254,6 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_with_their_acknowledgement_and_only_once() {
-        let mut channel = Channel::new(2, 3);
-        channel.handled([2, 1], 0);
-        let batch = channel.acks.take(channel.start).unwrap();
-        assert_eq!(batch.keys, [1, 2]);
-        channel.acks.handled(3, None, channel.start);
-        let batch = channel.acks.take_all();
-        assert_eq!((print(&batch).as_str(), batch.keys.len()), ("3*", 0));
-    }
-
-    #[test]
     fn the_end_takes_everything_handled_and_leaves_what_is_in_hand() {
         let mut channel = Channel::new(100, 4);
         channel.handled([1, 3], 0);
@@ -301,36 +268,27 @@ mod tests {
             let mut channel = Channel::new(random.usize(1..10), deliveries);
             let mut tags: Vec<u64> = (1..=deliveries).collect();
             random.shuffle(&mut tags);
-            let mut open: std::collections::BTreeSet<u64> = (1..=deliveries).collect();
-            let mut keys = Vec::new();
+            let mut open: BTreeSet<u64> = (1..=deliveries).collect();
+            let mut handled = BTreeSet::new();
             for (step, tag) in tags.into_iter().enumerate() {
                 let now = channel.start + Duration::from_millis(step as u64 * 7);
                 if random.u8(0..5) == 0 {
                     channel.acks.rejected(tag);
                     open.remove(&tag);
                 } else {
-                    channel.acks.handled(tag, Some(tag), now);
+                    channel.acks.handled(tag, now);
+                    handled.insert(tag);
                 }
-                let batch = channel.acks.take(now);
-                apply(batch, &mut open, &mut keys);
+                settle(channel.acks.take(now), &mut open, &handled);
             }
-            let last = channel.acks.take_all();
-            apply(Some(last), &mut open, &mut keys);
+            settle(channel.acks.take_all(), &mut open, &handled);
             assert!(open.is_empty(), "unsettled: {open:?}");
-            keys.sort_unstable();
-            keys.dedup();
         }
     }
 
     /// What the broker does, which closes the channel over a tag that it does not know.
-    fn apply(
-        batch: Option<Batch<u64>>,
-        open: &mut std::collections::BTreeSet<u64>,
-        keys: &mut Vec<u64>,
-    ) {
-        let Some(batch) = batch else { return };
-        let mut settled = Vec::new();
-        for ack in batch.acks {
+    fn settle(acks: Vec<Ack>, open: &mut BTreeSet<u64>, handled: &BTreeSet<u64>) {
+        for ack in acks {
             assert!(open.contains(&ack.tag), "unknown delivery tag {}", ack.tag);
             let covered: Vec<u64> = if ack.multiple {
                 open.range(..=ack.tag).copied().collect()
@@ -338,14 +296,9 @@ mod tests {
                 vec![ack.tag]
             };
             for tag in covered {
+                assert!(handled.contains(&tag), "{tag} was not handled");
                 open.remove(&tag);
-                settled.push(tag);
             }
         }
-        let mut expected = batch.keys.clone();
-        expected.sort_unstable();
-        settled.sort_unstable();
-        assert_eq!(expected, settled, "journalled and acknowledged differ");
-        keys.extend(batch.keys);
     }
 }

@@ -9,21 +9,22 @@ use crate::{
     broker::{chain, lane::Delivery},
     consumer::{
         ConsumerSettings,
-        acks::{Ack, Acks, Batch},
+        acks::{Ack, Acks},
+        books::Books,
         received::Received,
         verdict::Verdict,
         work::Done,
     },
-    duplicates::{DuplicateLedger, Key, Seen},
-    journal::{Journal, JournalError, Kind, runs},
+    duplicates::{Holder, Seen},
+    journal::JournalError,
     metrics::{ConsumerMetrics, record},
 };
 
 pub(super) struct Core {
     pub(super) metrics: ConsumerMetrics,
-    journal: Option<Journal>,
-    ledger: DuplicateLedger,
-    acks: Acks<Key>,
+    holder: Holder,
+    books: Books,
+    acks: Acks,
     ack_batch: usize,
     ack_delay: std::time::Duration,
 }
@@ -49,17 +50,14 @@ pub(super) enum Told {
 impl Core {
     pub(super) fn new(
         settings: &ConsumerSettings,
-        journal: Option<Journal>,
+        holder: Holder,
+        books: Books,
         metrics: ConsumerMetrics,
     ) -> Self {
-        let handled = journal
-            .as_ref()
-            .map(|journal| journal.records().acked.clone())
-            .unwrap_or_default();
         Self {
             metrics,
-            journal,
-            ledger: DuplicateLedger::new(handled),
+            holder,
+            books,
             acks: Acks::new(settings.ack_batch, settings.ack_delay),
             ack_batch: settings.ack_batch,
             ack_delay: settings.ack_delay,
@@ -69,15 +67,13 @@ impl Core {
     /// Begins on a new channel, which counts its deliveries anew.
     pub(super) fn begin_session(&mut self) {
         self.acks = Acks::new(self.ack_batch, self.ack_delay);
-        self.ledger.lay_down_all();
+        self.books.lay_down_all(self.holder);
     }
 
     /// The channel is gone: what was handled is written down, so that its next delivery is a duplicate.
     pub(super) fn end_session(&mut self) -> Result<(), JournalError> {
-        let batch = self.acks.take_all();
-        self.write(Kind::Acked, batch.keys)?;
-        self.ledger.lay_down_all();
-        Ok(())
+        self.books.lay_down_all(self.holder);
+        self.books.write()
     }
 
     /// Takes a delivery.
@@ -100,11 +96,11 @@ impl Core {
                 return Accepted::Undecodable;
             }
         };
-        match self.ledger.begin(message.key()) {
+        match self.books.begin(self.holder, message.key()) {
             Seen::First => Accepted::InHand(message),
             Seen::Duplicate => {
                 self.metrics.duplicate.add(1, &[]);
-                self.acks.handled(tag, None, now);
+                self.acks.handled(tag, now);
                 Accepted::Duplicate
             }
         }
@@ -116,8 +112,11 @@ impl Core {
         let key = message.key();
         match done.verdict {
             Verdict::Acknowledge => {
-                self.ledger.finish(key, true);
-                self.acks.handled(done.tag, Some(key), now);
+                self.acks.handled(done.tag, now);
+                if self.books.handled(self.holder, key) == Seen::Duplicate {
+                    self.metrics.duplicate.add(1, &[]);
+                    return Ok(Told::Later);
+                }
                 self.metrics.consumed.add(1, &[]);
                 // Two clocks may disagree; a negative time is none.
                 let latency = Timestamp::now().duration_since(message.published_at);
@@ -128,12 +127,11 @@ impl Core {
                 Ok(Told::Later)
             }
             Verdict::Reject { last } => {
-                self.ledger.finish(key, false);
+                self.books.rejected(self.holder, key, last)?;
                 self.acks.rejected(done.tag);
                 self.metrics.rejected.add(1, &[]);
                 if last {
                     self.metrics.dead_lettered.add(1, &[]);
-                    self.write(Kind::Dead, vec![key])?;
                 }
                 Ok(Told::Reject)
             }
@@ -147,27 +145,16 @@ impl Core {
 
     /// The acknowledgements to send at this moment; they are in the journal when this returns.
     pub(super) fn acknowledge(&mut self, now: Instant) -> Result<Vec<Ack>, JournalError> {
-        match self.acks.take(now) {
-            Some(batch) => self.write_batch(batch),
-            None => Ok(Vec::new()),
+        let acks = self.acks.take(now);
+        if !acks.is_empty() {
+            self.books.write()?;
         }
+        Ok(acks)
     }
 
     /// The acknowledgements of all that was handled; they are in the journal when this returns.
     pub(super) fn acknowledge_all(&mut self) -> Result<Vec<Ack>, JournalError> {
-        let batch = self.acks.take_all();
-        self.write_batch(batch)
-    }
-
-    fn write_batch(&mut self, batch: Batch<Key>) -> Result<Vec<Ack>, JournalError> {
-        self.write(Kind::Acked, batch.keys)?;
-        Ok(batch.acks)
-    }
-
-    fn write(&mut self, kind: Kind, mut keys: Vec<Key>) -> Result<(), JournalError> {
-        let Some(journal) = &mut self.journal else {
-            return Ok(());
-        };
-        journal.append(kind, runs(&mut keys))
+        self.books.write()?;
+        Ok(self.acks.take_all())
     }
 }

@@ -19,8 +19,8 @@ use crate::{
     },
     duplicates::Key,
     envelope::{Envelope, Template, new_id, payload},
-    journal::{Journal, JournalError, Kind, runs},
-    metrics::{PublisherMetrics, record},
+    journal::{JournalError, Kind, SharedJournal, runs},
+    metrics::{PublisherMetrics, Share, record},
     publisher::{
         PublisherSettings,
         confirm::{Confirms, Outcome},
@@ -41,7 +41,8 @@ const OVERHEAD_BYTES: usize = 1 << 9;
 
 pub(super) struct Core {
     pub(super) producer: Uuid,
-    pub(super) metrics: PublisherMetrics,
+    metrics: PublisherMetrics,
+    outstanding: Share,
     next_sequence: u64,
     template: Template,
     payload_bytes: usize,
@@ -51,7 +52,7 @@ pub(super) struct Core {
     confirms: Confirms,
     pace: Pace,
     sampling: Sampling,
-    journal: Option<Journal>,
+    journal: Option<SharedJournal>,
     requests: VecDeque<TracerRequest>,
     waiters: BTreeMap<u64, oneshot::Sender<Result<TracerReceipt, TracerError>>>,
     refusals: Refusals,
@@ -68,17 +69,19 @@ struct Refusals {
 impl Core {
     pub(super) fn new(
         settings: &PublisherSettings,
-        journal: Option<Journal>,
+        broker: BrokerSettings,
+        journal: Option<SharedJournal>,
         metrics: PublisherMetrics,
     ) -> Self {
         let producer = new_id(jiff::Timestamp::now());
         Self {
             producer,
+            outstanding: metrics.outstanding(),
             metrics,
             next_sequence: 1,
             template: Template::new(producer, &payload(settings.payload_bytes)),
             payload_bytes: settings.payload_bytes,
-            broker: settings.broker.clone(),
+            broker,
             publish_timeout: settings.publish_timeout,
             window: Window::new(settings.confirm_window),
             confirms: Confirms::new(),
@@ -99,6 +102,11 @@ impl Core {
     /// How many messages await their confirm.
     pub(super) fn outstanding(&self) -> usize {
         self.window.len()
+    }
+
+    /// Tells the metrics how many messages await their confirm.
+    pub(super) fn tell_outstanding(&mut self) {
+        self.outstanding.set(self.window.len() as u64);
     }
 
     /// How long the broker may take to answer.
@@ -248,7 +256,7 @@ impl Core {
         if confirmed.is_empty() {
             return Ok(());
         }
-        if let Some(journal) = &mut self.journal {
+        if let Some(journal) = &self.journal {
             let mut keys: Vec<Key> = confirmed
                 .iter()
                 .map(|confirmed| (self.producer, confirmed.message.sequence))

@@ -14,31 +14,32 @@ use crate::{broker::Status, tracer::TracerKind};
 /// A running publisher as others see it.
 #[derive(Clone, Debug)]
 pub struct PublisherHandle {
-    pub(super) producer: Uuid,
-    pub(super) status: watch::Receiver<Status>,
+    pub(super) producers: Vec<Uuid>,
+    pub(super) connections: Vec<watch::Receiver<Status>>,
     pub(super) requests: mpsc::Sender<TracerRequest>,
     pub(super) publish_timeout: Duration,
 }
 
 impl PublisherHandle {
-    /// The producer's id, new at every start.
-    pub fn producer_id(&self) -> Uuid {
-        self.producer
+    /// The producer id of each connection, new at every start.
+    pub fn producer_ids(&self) -> &[Uuid] {
+        &self.producers
     }
 
-    /// The state of the connection.
-    pub fn status(&self) -> watch::Receiver<Status> {
-        self.status.clone()
+    /// The state of each connection.
+    pub fn connections(&self) -> &[watch::Receiver<Status>] {
+        &self.connections
     }
 
-    /// Publishes a tracer message in sequence with all others and waits for its confirm.
+    /// Publishes a tracer message over the first connection, in sequence with all others, and waits for its confirm.
     ///
     /// # Errors
     ///
     /// There is no connection (nothing was published); or the broker returned or refused the message, or did not answer
     /// in time: then the publisher goes on to publish it until it is confirmed, as any message.
     pub async fn publish_tracer(&self, kind: TracerKind) -> Result<TracerReceipt, TracerError> {
-        if let Some((reason, since)) = self.status.borrow().obstacle() {
+        let first = self.connections.first();
+        if let Some((reason, since)) = first.and_then(|status| status.borrow().obstacle()) {
             return Err(TracerError::NotConnected { reason, since });
         }
         let (reply, answer) = oneshot::channel();
