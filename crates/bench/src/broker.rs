@@ -147,7 +147,7 @@ impl Broker {
 
 /// Where to look for free ports: far from those that a lab prefers, which may be started meanwhile, and below the range of
 /// ephemeral ports.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
+pub(crate) const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 fn first_ports() -> BTreeMap<String, u16> {
     let names = Component::Rabbitmq.ports().iter().map(|port| port.name);

@@ -41,10 +41,10 @@ impl Equipment {
 /// A competitor at work.
 #[derive(Debug)]
 pub enum Clients {
-    /// Producers and consumers, a process for each connection.
-    Lab(LabClients),
+    /// A producer and a consumer.
+    Lab(Box<LabClients>),
     /// PerfTest, one process.
-    PerfTest(PerfTestClients),
+    PerfTest(Box<PerfTestClients>),
 }
 
 impl Clients {
@@ -61,14 +61,16 @@ impl Clients {
     ) -> Result<Option<Self>, BenchError> {
         Ok(match competitor {
             Competitor::PerfTest => match &equipment.perf_test {
-                Some(program) => Some(Self::PerfTest(PerfTestClients::start(
-                    program, equipment, case, folder,
-                )?)),
+                Some(program) => {
+                    let clients = PerfTestClients::start(program, equipment, case, folder)?;
+                    Some(Self::PerfTest(Box::new(clients)))
+                }
                 None => None,
             },
-            Competitor::Lab | Competitor::TelemetryOn | Competitor::TelemetryOff => Some(
-                Self::Lab(LabClients::start(equipment, case, competitor, folder).await?),
-            ),
+            Competitor::Lab | Competitor::TelemetryOn | Competitor::TelemetryOff => {
+                let clients = LabClients::start(equipment, case, competitor, folder).await?;
+                Some(Self::Lab(Box::new(clients)))
+            }
         })
     }
 

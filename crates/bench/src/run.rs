@@ -73,9 +73,9 @@ pub async fn run(
             settle(equipment, begun, true).await?
         }
         Clients::Lab(mut clients) => {
-            clients.stop_producers().await?;
+            clients.stop_producer().await?;
             let account = settle(equipment, begun, false).await?;
-            let ledger = clients.stop_consumers().await?;
+            let ledger = clients.stop_consumer().await?;
             agrees(&ledger, &account).map_err(lost)?;
             account
         }

@@ -2,7 +2,7 @@
 //! metrics.
 
 use std::{
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,6 +18,7 @@ use tokio::{
 use super::Equipment;
 use crate::{
     BenchError,
+    broker::PORTS,
     case::{ACK_BATCH, Case, Competitor, PREFETCH},
     exposition::{Exposition, Histogram},
     latency::{Latencies, Latency},
@@ -34,11 +35,11 @@ const END: Duration = Duration::from_secs(30);
 
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Producers and consumers, one process for each connection.
+/// A producer and a consumer, each with the connections of the case.
 #[derive(Debug)]
 pub struct LabClients {
-    producers: Vec<Service>,
-    consumers: Vec<Service>,
+    producer: Service,
+    consumer: Service,
     interval: Duration,
     http: Client,
     _observers: Option<(Sink, JoinSet<()>)>,
@@ -74,18 +75,17 @@ impl LabClients {
             },
         };
         // Consumers first: nobody competes on a queue that has filled before.
-        let consumers = launch.services("consumer").await?;
-        let producers = launch.services("producer").await?;
+        let consumer = launch.service("consumer").await?;
+        let producer = launch.service("producer").await?;
         let observers = sink.map(|sink| {
-            let pages = producers.iter().chain(&consumers);
-            let pages = pages.map(|service| service.page("metrics")).collect();
+            let pages = [&producer, &consumer].map(|service| service.page("metrics"));
             let mut tasks = JoinSet::new();
-            tasks.spawn(Sink::scrape(equipment.http.clone(), pages));
+            tasks.spawn(Sink::scrape(equipment.http.clone(), pages.into()));
             (sink, tasks)
         });
         Ok(Self {
-            producers,
-            consumers,
+            producer,
+            consumer,
             interval: Duration::from_secs(equipment.seconds.into()),
             http: equipment.http.clone(),
             _observers: observers,
@@ -116,54 +116,49 @@ impl LabClients {
     }
 
     pub(super) fn pids(&self) -> Vec<i32> {
-        let services = self.producers.iter().chain(&self.consumers);
-        services.map(|service| service.process.pid()).collect()
+        vec![self.producer.process.pid(), self.consumer.process.pid()]
     }
 
-    /// Ends the producers, each with every message confirmed.
+    /// Ends the producer, with every message confirmed.
     ///
     /// # Errors
     ///
-    /// One ends badly, or with messages unconfirmed.
-    pub async fn stop_producers(&mut self) -> Result<(), BenchError> {
-        stop(&mut self.producers).await
+    /// It ends badly, or with messages unconfirmed.
+    pub async fn stop_producer(&mut self) -> Result<(), BenchError> {
+        self.producer.process.stop(END).await
     }
 
-    /// Ends the consumers, and compares the journals.
+    /// Ends the consumer, and compares the journals.
     ///
     /// # Errors
     ///
-    /// One ends badly, or a journal cannot be read.
-    pub async fn stop_consumers(&mut self) -> Result<Ledger, BenchError> {
-        stop(&mut self.consumers).await?;
+    /// It ends badly, or a journal cannot be read.
+    pub async fn stop_consumer(&mut self) -> Result<Ledger, BenchError> {
+        self.consumer.process.stop(END).await?;
         Ok(compare(
-            &journals(&self.producers)?,
-            &journals(&self.consumers)?,
+            &Records::read(&self.producer.journal)?,
+            &Records::read(&self.consumer.journal)?,
         ))
     }
 
     fn check(&mut self) -> Result<(), BenchError> {
-        let mut services = self.producers.iter_mut().chain(&mut self.consumers);
-        services.try_for_each(|service| service.process.check())
+        self.producer.process.check()?;
+        self.consumer.process.check()
     }
 
     /// Of confirms and of deliveries, up to now.
     async fn histograms(&self) -> Result<(Histogram, Histogram), BenchError> {
         Ok((
-            self.histogram(&self.producers, "lab_confirm_latency_seconds")
+            self.histogram(&self.producer, "lab_confirm_latency_seconds")
                 .await?,
-            self.histogram(&self.consumers, "lab_end_to_end_latency_seconds")
+            self.histogram(&self.consumer, "lab_end_to_end_latency_seconds")
                 .await?,
         ))
     }
 
-    async fn histogram(&self, services: &[Service], name: &str) -> Result<Histogram, BenchError> {
-        let mut sum = Histogram::default();
-        for service in services {
-            let page = text(&self.http, &service.page("metrics"), "a service's metrics").await?;
-            sum = sum.plus(&Exposition::parse(&page).histogram(name));
-        }
-        Ok(sum)
+    async fn histogram(&self, service: &Service, name: &str) -> Result<Histogram, BenchError> {
+        let page = text(&self.http, &service.page("metrics"), "a service's metrics").await?;
+        Ok(Exposition::parse(&page).histogram(name))
     }
 }
 
@@ -202,19 +197,8 @@ struct Launch<'a> {
 }
 
 impl Launch<'_> {
-    async fn services(&self, program: &str) -> Result<Vec<Service>, BenchError> {
-        let mut services = Vec::new();
-        for index in 0..self.case.connections {
-            services.push(self.service(program, index)?);
-        }
-        for service in &mut services {
-            service.ready(&self.equipment.http).await?;
-        }
-        Ok(services)
-    }
-
-    fn service(&self, program: &str, index: usize) -> Result<Service, BenchError> {
-        let name = format!("{program}-{index}");
+    /// A service that is ready.
+    async fn service(&self, program: &str) -> Result<Service, BenchError> {
         let programs = &self.equipment.programs;
         let (case, broker) = (self.case, &self.equipment.broker);
         let mut command = if program == "producer" {
@@ -234,14 +218,15 @@ impl Launch<'_> {
             command
         };
         let admin = free_address()?;
-        let journal = self.folder.join(format!("{name}.journal"));
+        let journal = self.folder.join(format!("{program}.journal"));
         command
             .env("LAB_BROKER_HOST", broker.management.host())
             .env("LAB_BROKER_PORT", broker.overview.amqp_port.to_string())
             .env("LAB_BROKER_VHOST", VHOST)
             .env("LAB_USERNAME", broker.management.username())
             .env("LAB_PASSWORD", broker.management.password())
-            .env("LAB_SERVICE_INSTANCE", &name)
+            .env("LAB_SERVICE_INSTANCE", program)
+            .env("LAB_CONNECTIONS", case.connections.to_string())
             .env("LAB_ADMIN_ADDRESS", &admin)
             .env("LAB_LOG", self.logs)
             .env("LAB_JOURNAL", &journal);
@@ -250,46 +235,28 @@ impl Launch<'_> {
                 .env("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url())
                 .env("LAB_PYROSCOPE_URL", sink.url());
         }
-        Ok(Service {
-            process: Process::start(name, command, self.folder)?,
+        let mut service = Service {
+            process: Process::start(program.to_owned(), command, self.folder)?,
             admin,
             journal,
-        })
+        };
+        service.ready(&self.equipment.http).await?;
+        Ok(service)
     }
 }
 
-/// An address that nobody listens on at this moment. Without logs a service cannot say which one it was given.
+/// An address that nobody listens on at this moment, and that no outgoing connection is given meanwhile. Without logs a service
+/// cannot say which one it took.
 fn free_address() -> Result<String, BenchError> {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
+    let first = fastrand::u16(PORTS);
+    let mut ports = (first..PORTS.end).chain(PORTS.start..first);
+    let taken = || BenchError::Start {
+        program: "an admin server on a free port".to_owned(),
+        source: std::io::Error::other(format!("none of {PORTS:?} is free")),
+    };
+    ports
+        .find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
+        .and_then(|listener| listener.local_addr().ok())
         .map(|address| address.to_string())
-        .map_err(|source| BenchError::Start {
-            program: "an admin server on a free port".to_owned(),
-            source,
-        })
-}
-
-async fn stop(services: &mut [Service]) -> Result<(), BenchError> {
-    for service in services {
-        service.process.stop(END).await?;
-    }
-    Ok(())
-}
-
-/// The journals of several processes as one: each producer has an id of its own.
-fn journals(services: &[Service]) -> Result<Records, BenchError> {
-    let mut all = Records::default();
-    for service in services {
-        let records = Records::read(&service.journal)?;
-        for (all, one) in [
-            (&mut all.confirmed, records.confirmed),
-            (&mut all.acked, records.acked),
-            (&mut all.dead, records.dead),
-        ] {
-            for (producer, ranges) in one {
-                all.entry(producer).or_default().extend(&ranges);
-            }
-        }
-    }
-    Ok(all)
+        .ok_or_else(taken)
 }
