@@ -12,6 +12,8 @@ use terminal::{
 };
 
 fn main() -> ExitCode {
+    // Built together with programs that speak TLS, the client asks for it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     failure::run_program(explain, run)
 }
 
