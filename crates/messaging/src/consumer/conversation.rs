@@ -9,6 +9,7 @@ use futures_util::{
 };
 use lapin::{Event, options::BasicCancelOptions};
 use tokio::time::{sleep_until, timeout};
+use tracing::error;
 
 use crate::{
     broker::lane::{Arrival, Delivery, Lane},
@@ -123,8 +124,11 @@ impl<'a, H: Handler> Conversation<'a, H> {
                 }
                 arrivals = self.lane.arrivals(false) => {
                     for arrival in arrivals {
-                        if let Arrival::Delivery(delivery) = arrival {
-                            self.take(delivery)?;
+                        match arrival {
+                            Arrival::Delivery(delivery) => self.take(delivery)?,
+                            Arrival::Answer(_) | Arrival::Returned(_) => {
+                                error!("the broker answered a publish to the consumer, which makes none");
+                            }
                         }
                     }
                 }
