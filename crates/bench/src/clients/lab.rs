@@ -2,11 +2,11 @@
 //! metrics.
 
 use std::{
-    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use lab::ports::{is_free, next_free};
 use messaging::journal::{Ledger, Records, compare};
 use reqwest::Client;
 use tokio::{
@@ -217,7 +217,9 @@ impl Launch<'_> {
                 .env("LAB_ACK_BATCH", ACK_BATCH.to_string());
             command
         };
-        let admin = free_address()?;
+        // Below the ephemeral ports, so that no outgoing connection takes it; without logs a service could not say which one it took.
+        let port = next_free(program, fastrand::u16(PORTS), is_free)?;
+        let admin = format!("127.0.0.1:{port}");
         let journal = self.folder.join(format!("{program}.journal"));
         command
             .env("LAB_BROKER_HOST", broker.management.host())
@@ -243,20 +245,4 @@ impl Launch<'_> {
         service.ready(&self.equipment.http).await?;
         Ok(service)
     }
-}
-
-/// An address that nobody listens on at this moment, and that no outgoing connection is given meanwhile. Without logs a service
-/// cannot say which one it took.
-fn free_address() -> Result<String, BenchError> {
-    let first = fastrand::u16(PORTS);
-    let mut ports = (first..PORTS.end).chain(PORTS.start..first);
-    let taken = || BenchError::Start {
-        program: "an admin server on a free port".to_owned(),
-        source: std::io::Error::other(format!("none of {PORTS:?} is free")),
-    };
-    ports
-        .find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
-        .and_then(|listener| listener.local_addr().ok())
-        .map(|address| address.to_string())
-        .ok_or_else(taken)
 }
