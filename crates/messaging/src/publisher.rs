@@ -109,10 +109,10 @@ impl Publisher {
         let mut running: FuturesUnordered<_> = running
             .map(|connection| connection.run(stop.clone()))
             .collect();
-        let mut unconfirmed = 0;
-        while let Some(left) = running.try_next().await? {
-            unconfirmed += left;
+        let mut drained = Drained { unconfirmed: 0 };
+        while let Some(one) = running.try_next().await? {
+            drained.unconfirmed += one.unconfirmed;
         }
-        Ok(Drained { unconfirmed })
+        Ok(drained)
     }
 }

@@ -116,5 +116,8 @@ mod tests {
         other.write().unwrap();
         let written = Records::read(&path).unwrap();
         assert!(written.acked[&PRODUCER].contains(7));
+        let bytes = path.metadata().unwrap().len();
+        one.write().unwrap();
+        assert_eq!(path.metadata().unwrap().len(), bytes, "written once");
     }
 }

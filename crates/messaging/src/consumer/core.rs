@@ -67,7 +67,6 @@ impl Core {
     /// Begins on a new channel, which counts its deliveries anew.
     pub(super) fn begin_session(&mut self) {
         self.acks = Acks::new(self.ack_batch, self.ack_delay);
-        self.books.lay_down_all(self.holder);
     }
 
     /// The channel is gone: what was handled is written down, so that its next delivery is a duplicate.

@@ -18,7 +18,7 @@ use crate::{
     broker::{BrokerError, BrokerSettings, Link, Status, TopologyObject, Wire, lane::Lane},
     journal::{JournalError, SharedJournal},
     metrics::PublisherMetrics,
-    publisher::{PublisherSettings, core::Core, handle::TracerRequest},
+    publisher::{Drained, PublisherSettings, core::Core, handle::TracerRequest},
     stop::Stop,
     topology::EXCHANGE,
 };
@@ -62,12 +62,12 @@ impl Connection {
         self.link.status()
     }
 
-    /// Publishes until it is asked to stop, and then waits for outstanding confirms: how many did not come?
+    /// Publishes until it is asked to stop, and then waits for outstanding confirms.
     ///
     /// # Errors
     ///
     /// The journal cannot be written.
-    pub(super) async fn run(mut self, mut stop: Stop) -> Result<usize, JournalError> {
+    pub(super) async fn run(mut self, mut stop: Stop) -> Result<Drained, JournalError> {
         loop {
             let wait = self.drain_timeout;
             let outstanding = self.core.outstanding();
@@ -86,7 +86,9 @@ impl Connection {
             }
         }
         self.link.closed();
-        Ok(self.core.outstanding())
+        Ok(Drained {
+            unconfirmed: self.core.outstanding(),
+        })
     }
 
     /// Publishes over one channel for as long as it lives.
