@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 /// The `content_type` property of every message.
@@ -29,11 +28,10 @@ pub struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     /// The JSON text.
     pub fn encode(&self) -> Vec<u8> {
-        Template::new(self.producer, &self.payload).encode(
-            self.id,
-            self.sequence,
-            self.published_at,
-        )
+        let template = Template::new(self.producer, &self.payload);
+        let mut body = template.head(self.id, self.sequence, self.published_at);
+        body.extend_from_slice(template.tail());
+        body
     }
 
     /// Reads the JSON text.
@@ -50,44 +48,55 @@ impl<'a> Envelope<'a> {
 }
 
 /// What all envelopes of a producer have in common. The payload is written as JSON once: to look through it for what must be
-/// escaped would be most of what an envelope costs.
+/// escaped would be most of what an envelope costs. It is also kept once, however many messages await their confirm.
 #[derive(Debug)]
 pub struct Template {
     producer: Uuid,
-    payload: Box<RawValue>,
+    /// The payload as JSON, and the end of the envelope.
+    tail: Vec<u8>,
 }
 
 impl Template {
     /// Of envelopes with this load.
     pub fn new(producer: Uuid, payload: &str) -> Self {
-        Self {
-            producer,
-            payload: to_raw_value(payload).expect("a text written into memory cannot fail"),
-        }
+        let mut tail = serde_json::to_vec(payload).expect("a text written into memory cannot fail");
+        tail.push(b'}');
+        Self { producer, tail }
     }
 
-    /// The JSON text of an [`Envelope`].
-    pub fn encode(&self, id: Uuid, sequence: u64, published_at: Timestamp) -> Vec<u8> {
+    /// Whose envelopes these are.
+    pub fn producer(&self) -> Uuid {
+        self.producer
+    }
+
+    /// The JSON text of an [`Envelope`] up to its payload; [`tail`](Self::tail) is the rest.
+    pub fn head(&self, id: Uuid, sequence: u64, published_at: Timestamp) -> Vec<u8> {
         #[derive(Serialize)]
-        struct Fields<'a> {
+        struct Fields {
             id: Uuid,
             producer: Uuid,
             sequence: u64,
             published_at: Timestamp,
-            payload: &'a RawValue,
         }
-        // Field names, two UUIDs, a number and a time take less than 256 bytes.
-        let mut body = Vec::with_capacity(self.payload.get().len() + 256);
+        // Field names, two UUIDs, a number and a time take less than this.
+        let mut head = Vec::with_capacity(256);
         let fields = Fields {
             id,
             producer: self.producer,
             sequence,
             published_at,
-            payload: &self.payload,
         };
-        serde_json::to_writer(&mut body, &fields)
+        serde_json::to_writer(&mut head, &fields)
             .expect("a map with text keys written into memory cannot fail");
-        body
+        // The payload comes before the brace.
+        head.pop();
+        head.extend_from_slice(b",\"payload\":");
+        head
+    }
+
+    /// The JSON text of an [`Envelope`] from its payload on.
+    pub fn tail(&self) -> &[u8] {
+        &self.tail
     }
 }
 

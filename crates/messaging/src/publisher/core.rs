@@ -167,7 +167,7 @@ impl Core {
         }
         for message in messages {
             self.confirms.published(message.sequence);
-            message.publish(|publish| lane.publish(publish));
+            message.publish(&self.template, |publish| lane.publish(publish));
         }
     }
 
@@ -224,7 +224,6 @@ impl Core {
         let tracer = request.map(|request| request.kind);
         let recorded = tracer.is_some() || self.sampling.admits(now);
         let message = Arc::new(Message::new(
-            self.producer,
             sequence,
             &self.template,
             tracer,

@@ -20,9 +20,7 @@ pub(super) struct Message {
     pub(super) sequence: u64,
     pub(super) span: Span,
     pub(super) trace: SpanContext,
-    producer: Uuid,
     published_at: Timestamp,
-    body: Vec<u8>,
     tracer: Option<TracerKind>,
 }
 
@@ -30,7 +28,6 @@ impl Message {
     /// Makes a new message and, if it is to be `recorded`, begins its span, which ends when the last owner lets go of the
     /// message.
     pub(super) fn new(
-        producer: Uuid,
         sequence: u64,
         template: &Template,
         tracer: Option<TracerKind>,
@@ -39,12 +36,13 @@ impl Message {
     ) -> Self {
         let published_at = Timestamp::now();
         let id = new_id(published_at);
-        let body = template.encode(id, sequence, published_at);
         let span = if recorded {
+            let head = template.head(id, sequence, published_at);
+            let body_bytes = head.len() + template.tail().len();
             span(
                 id,
                 routing_key(tracer),
-                body.len(),
+                body_bytes,
                 tracer.is_some(),
                 broker,
             )
@@ -57,28 +55,31 @@ impl Message {
             sequence,
             span,
             trace,
-            producer,
             published_at,
-            body,
             tracer,
         }
     }
 
-    /// Hands the message to `send`, as it is published.
-    pub(super) fn publish<T>(&self, send: impl FnOnce(&Publish<'_>) -> T) -> T {
+    /// Hands the message to `send`, as it is published: the same bytes every time.
+    pub(super) fn publish<T>(
+        &self,
+        template: &Template,
+        send: impl FnOnce(&Publish<'_>) -> T,
+    ) -> T {
         let trace = TraceHeaders::of(&self.trace);
         let [traceparent, tracestate] = trace.pairs();
         let tracer = self.tracer.map(|kind| (HEADER, kind.name()));
         let (mut message_id, mut app_id) = (Uuid::encode_buffer(), Uuid::encode_buffer());
+        let head = template.head(self.id, self.sequence, self.published_at);
         send(&Publish {
             exchange: EXCHANGE,
             routing_key: routing_key(self.tracer),
             content_type: CONTENT_TYPE,
             message_id: self.id.hyphenated().encode_lower(&mut message_id),
-            app_id: self.producer.hyphenated().encode_lower(&mut app_id),
+            app_id: template.producer().hyphenated().encode_lower(&mut app_id),
             timestamp: u64::try_from(self.published_at.as_second()).unwrap_or_default(),
             headers: &[traceparent, tracestate, tracer],
-            body: &self.body,
+            body: [&head, template.tail()],
         })
     }
 }
@@ -164,10 +165,12 @@ mod tests {
         }
     }
 
+    fn template() -> Template {
+        Template::new(Uuid::from_u128(9), "load")
+    }
+
     fn new(tracer: Option<TracerKind>, recorded: bool) -> Message {
-        let producer = Uuid::from_u128(9);
-        let template = Template::new(producer, "load");
-        Message::new(producer, 3, &template, tracer, recorded, &broker())
+        Message::new(3, &template(), tracer, recorded, &broker())
     }
 
     fn message(tracer: Option<TracerKind>) -> Message {
@@ -176,8 +179,9 @@ mod tests {
 
     #[test]
     fn properties_say_what_the_body_says() {
-        message(None).publish(|publish| {
-            let envelope = Envelope::decode(publish.body).unwrap();
+        message(None).publish(&template(), |publish| {
+            let body = publish.body.concat();
+            let envelope = Envelope::decode(&body).unwrap();
             assert_eq!(publish.message_id, envelope.id.to_string());
             assert_eq!(publish.app_id, envelope.producer.to_string());
             assert_eq!(publish.content_type, "application/json");
@@ -191,7 +195,7 @@ mod tests {
     fn every_message_has_a_trace_and_only_tracers_are_marked() {
         for kind in [None, Some(TracerKind::Normal), Some(TracerKind::Poison)] {
             let message = message(kind);
-            message.publish(|publish| {
+            message.publish(&template(), |publish| {
                 let header = |wanted| {
                     let mut headers = publish.headers.iter().flatten();
                     headers

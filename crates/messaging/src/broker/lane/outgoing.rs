@@ -41,13 +41,16 @@ pub(crate) struct Publish<'a> {
     pub(crate) timestamp: u64,
     /// Names and texts of those that are there.
     pub(crate) headers: &'a [Option<(&'a str, &'a str)>],
-    pub(crate) body: &'a [u8],
+    /// The body in two parts, so that nobody has to put it together.
+    pub(crate) body: [&'a [u8]; 2],
 }
 
 impl Publish<'_> {
     /// Appends the frames, none larger than `frame_max`.
     pub(super) fn append(&self, out: &mut Vec<u8>, channel: u16, frame_max: usize) {
-        out.reserve(self.body.len() + 512);
+        let [mut head, mut tail] = self.body;
+        let body_bytes = head.len() + tail.len();
+        out.reserve(body_bytes + 512);
         append(out, METHOD, channel, |out| {
             method(out, PUBLISH);
             out.extend([0; 2]);
@@ -58,11 +61,17 @@ impl Publish<'_> {
         append(out, HEADER, channel, |out| {
             out.extend(BASIC.to_be_bytes());
             out.extend([0; 2]);
-            out.extend((self.body.len() as u64).to_be_bytes());
+            out.extend((body_bytes as u64).to_be_bytes());
             self.properties(out);
         });
-        for part in self.body.chunks(frame_max - OVERHEAD_BYTES) {
-            append(out, BODY, channel, |out| out.extend_from_slice(part));
+        let most = frame_max - OVERHEAD_BYTES;
+        while !(head.is_empty() && tail.is_empty()) {
+            let of_head = split_off_first(&mut head, most);
+            let of_tail = split_off_first(&mut tail, most - of_head.len());
+            append(out, BODY, channel, |out| {
+                out.extend_from_slice(of_head);
+                out.extend_from_slice(of_tail);
+            });
         }
     }
 
@@ -102,6 +111,13 @@ pub(super) fn reject(out: &mut Vec<u8>, channel: u16, tag: u64, requeue: bool) {
     });
 }
 
+/// Takes up to `most` bytes from the front.
+fn split_off_first<'a>(bytes: &mut &'a [u8], most: usize) -> &'a [u8] {
+    let (first, rest) = bytes.split_at(most.min(bytes.len()));
+    *bytes = rest;
+    first
+}
+
 fn method(out: &mut Vec<u8>, id: u16) {
     out.extend(BASIC.to_be_bytes());
     out.extend(id.to_be_bytes());
@@ -134,7 +150,7 @@ mod tests {
         frames
     }
 
-    fn published(body: &[u8], frame_max: usize) -> Vec<AMQPFrame> {
+    fn published(body: [&[u8]; 2], frame_max: usize) -> Vec<AMQPFrame> {
         let publish = Publish {
             exchange: "lab",
             routing_key: "work.message",
@@ -156,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_publish_is_what_another_reader_of_the_protocol_takes_it_for() {
-        let frames = published(b"load", 4096);
+        let frames = published([b"lo", b"ad"], 4096);
         let mut headers = FieldTable::default();
         for (name, text) in [("traceparent", "00-1-2-01"), ("x-lab-tracer", "poison")] {
             headers.insert(name.into(), AMQPValue::LongString(text.into()));
@@ -189,8 +205,13 @@ mod tests {
     #[test]
     fn a_body_is_cut_into_frames_of_the_agreed_size() {
         let body: Vec<u8> = (0..=255).cycle().take(10_000).collect();
-        for frame_max in [4096, 10_007, 10_008] {
-            let frames = published(&body, frame_max);
+        // The cut between head and tail lies in a frame, at its end, at the body's.
+        let cases = [4096, 10_007, 10_008]
+            .into_iter()
+            .flat_map(|frame_max| [0, 170, 4088, 9000, 10_000].map(|cut| (frame_max, cut)));
+        for (frame_max, cut) in cases {
+            let (head, tail) = body.split_at(cut);
+            let frames = published([head, tail], frame_max);
             let parts: Vec<&Vec<u8>> = frames[2..]
                 .iter()
                 .map(|frame| match frame {
@@ -205,7 +226,11 @@ mod tests {
                 body
             );
         }
-        assert_eq!(published(b"", 4096).len(), 2, "an empty body has no frame");
+        assert_eq!(
+            published([b"", b""], 4096).len(),
+            2,
+            "an empty body has no frame"
+        );
     }
 
     #[test]
