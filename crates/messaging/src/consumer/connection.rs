@@ -25,7 +25,7 @@ use crate::{
 
 /// Deliveries that arrive within this time are taken together. It bounds what a busy consumer adds to the latency, and what
 /// a second of wake-ups can cost.
-const READ_PAUSE: Duration = Duration::from_micros(500);
+const READ_PAUSE: Duration = Duration::from_millis(1);
 
 /// A channel with a prefetch of its own, and the connection that carries it.
 pub(super) struct Connection {

@@ -2,11 +2,12 @@
 //!
 //! RabbitMQ writes to a consumer's socket for nearly every message. To be woken for each is most of what a delivery costs
 //! while messages come one by one, and next to nothing when they come by the dozen. After a read that woke somebody, what
-//! arrives within the pause is therefore read together. A socket that was quiet for longer is read at once, so that a
-//! message now and then is not delayed.
+//! arrives until the next beat is therefore read together, on all connections of the process at once. A socket that was
+//! quiet for longer is read at once, so that a message now and then is not delayed.
 
 use std::{
     pin::Pin,
+    sync::LazyLock,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -46,7 +47,7 @@ impl Moderation {
     /// Something was read.
     pub(super) fn read(&mut self) {
         if std::mem::take(&mut self.waited) {
-            self.wake_at = Instant::now() + self.pause;
+            self.wake_at = next_beat(self.pause);
         }
     }
 
@@ -64,5 +65,36 @@ impl Moderation {
     #[cfg(test)]
     pub(super) fn end_pause_by(&mut self, timer: Timer) {
         self.timer = Some(timer);
+    }
+}
+
+/// The end of a pause that begins now. All pauses of a length end at the same moments, so that the connections of a process
+/// are woken together and not each for itself.
+fn next_beat(pause: Duration) -> Instant {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let since = FIRST.elapsed();
+    if pause.is_zero() {
+        return *FIRST + since;
+    }
+    let beats = since.div_duration_f64(pause).floor() + 1.0;
+    *FIRST + pause.mul_f64(beats)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_end_together_and_take_no_longer_than_they_may() {
+        let pause = Duration::from_secs(3600);
+        let before = Instant::now();
+        let beat = next_beat(pause);
+        assert_eq!(next_beat(pause), beat);
+        assert!(before < beat && beat <= Instant::now() + pause);
+    }
+
+    #[test]
+    fn no_pause_ends_at_once() {
+        assert!(next_beat(Duration::ZERO) <= Instant::now());
     }
 }
