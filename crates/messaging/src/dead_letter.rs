@@ -180,3 +180,158 @@ fn number(headers: &FieldTable, name: &str) -> Option<u64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lapin::types::FieldArray;
+
+    use super::*;
+
+    fn long(text: &str) -> AMQPValue {
+        AMQPValue::LongString(text.into())
+    }
+
+    fn table(fields: impl IntoIterator<Item = (&'static str, AMQPValue)>) -> FieldTable {
+        let mut table = FieldTable::default();
+        for (name, value) in fields {
+            table.insert(name.into(), value);
+        }
+        table
+    }
+
+    fn death(reason: &str, queue: &str, count: AMQPValue) -> AMQPValue {
+        let fields = [
+            ("reason", long(reason)),
+            ("queue", long(queue)),
+            ("count", count),
+        ];
+        AMQPValue::FieldTable(table(fields))
+    }
+
+    /// The headers of a message that was rejected in the work queue, with these entries of `x-death`.
+    fn rejected(deaths: Vec<AMQPValue>) -> FieldTable {
+        table([
+            ("x-first-death-reason", long("rejected")),
+            ("x-first-death-queue", long("lab.work")),
+            (HEADER, long("poison")),
+            ("x-death", AMQPValue::FieldArray(FieldArray::from(deaths))),
+        ])
+    }
+
+    fn read_with(headers: FieldTable) -> DeadLetter {
+        read(&BasicProperties::default().with_headers(headers), b"")
+    }
+
+    /// One value of each type that a header can have, and those that lie at the borders.
+    fn of_every_type() -> Vec<AMQPValue> {
+        vec![
+            AMQPValue::Boolean(true),
+            AMQPValue::ShortShortInt(i8::MIN),
+            AMQPValue::ShortShortUInt(u8::MAX),
+            AMQPValue::ShortInt(i16::MIN),
+            AMQPValue::ShortUInt(u16::MAX),
+            AMQPValue::LongInt(i32::MIN),
+            AMQPValue::LongUInt(u32::MAX),
+            AMQPValue::LongLongInt(i64::MIN),
+            AMQPValue::LongLongInt(i64::MAX),
+            AMQPValue::Float(1.0),
+            AMQPValue::Double(f64::NAN),
+            AMQPValue::Timestamp(u64::MAX),
+            AMQPValue::ShortString("rejected".into()),
+            AMQPValue::LongString(vec![0xff, 0xfe].into()),
+            AMQPValue::ByteArray(vec![0].into()),
+            AMQPValue::FieldTable(FieldTable::default()),
+            AMQPValue::FieldArray(FieldArray::default()),
+            AMQPValue::Void,
+        ]
+    }
+
+    #[test]
+    fn what_the_broker_writes_is_read() {
+        let (id, producer) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let envelope = Envelope {
+            id,
+            producer,
+            sequence: 7,
+            published_at: jiff::Timestamp::UNIX_EPOCH,
+            payload: "load".into(),
+        };
+        let deaths = vec![
+            death("expired", "lab.work", AMQPValue::LongLongInt(9)),
+            death("rejected", "lab.other", AMQPValue::LongLongInt(8)),
+            death("rejected", "lab.work", AMQPValue::LongLongInt(2)),
+        ];
+        let properties = BasicProperties::default()
+            .with_message_id(id.to_string().into())
+            .with_headers(rejected(deaths));
+        let expected = DeadLetter {
+            message_id: Some(id),
+            origin: Some((producer, 7)),
+            reason: "rejected".to_owned(),
+            queue: "lab.work".to_owned(),
+            deaths: 2,
+            tracer: Some(TracerKind::Poison),
+        };
+        assert_eq!(read(&properties, &envelope.encode()), expected);
+    }
+
+    #[test]
+    fn a_message_that_says_nothing_is_a_dead_letter_all_the_same() {
+        let expected = DeadLetter {
+            message_id: None,
+            origin: None,
+            reason: String::new(),
+            queue: String::new(),
+            deaths: 0,
+            tracer: None,
+        };
+        let properties = BasicProperties::default().with_message_id("no id".into());
+        assert_eq!(read(&properties, b"no envelope"), expected);
+        assert_eq!(read_with(FieldTable::default()), expected);
+    }
+
+    #[test]
+    fn a_count_of_any_width_is_read_and_nothing_else_is_one() {
+        let counts: Vec<u64> = of_every_type()
+            .into_iter()
+            .map(|count| read_with(rejected(vec![death("rejected", "lab.work", count)])).deaths)
+            .filter(|&count| count > 0)
+            .collect();
+        let unsigned = [u8::MAX.into(), u16::MAX.into(), u32::MAX.into()];
+        assert_eq!(counts, [&unsigned[..], &[i64::MAX as u64]].concat());
+    }
+
+    #[test]
+    fn a_header_of_a_wrong_type_is_a_header_that_is_not_there() {
+        for value in of_every_type() {
+            for name in [
+                "x-first-death-reason",
+                "x-first-death-queue",
+                HEADER,
+                "x-death",
+            ] {
+                let mut headers = rejected(vec![
+                    value.clone(),
+                    death("rejected", "lab.work", 1_u32.into()),
+                ]);
+                headers.insert(name.into(), value.clone());
+                let letter = read_with(headers);
+                let is_text = matches!(value, AMQPValue::ShortString(_));
+                let reason = if name == "x-first-death-reason" && !is_text {
+                    ""
+                } else {
+                    "rejected"
+                };
+                assert_eq!(letter.reason, reason, "{name} is {value:?}");
+                let deaths = match name {
+                    HEADER => 1,
+                    "x-first-death-reason" if is_text => 1,
+                    _ => 0,
+                };
+                assert_eq!(letter.deaths, deaths, "{name} is {value:?}");
+                let tracer = (name != HEADER).then_some(TracerKind::Poison);
+                assert_eq!(letter.tracer, tracer, "{name} is {value:?}");
+            }
+        }
+    }
+}
