@@ -33,15 +33,27 @@ impl Stream {
     }
 }
 
-/// One line of output as CRI records, without splitting UTF-8 characters.
-pub(crate) fn records(time: &Timestamp, stream: Stream, line: &[u8]) -> Vec<u8> {
+/// A line of output, or a part of a long one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Text<'a> {
+    /// A line to its end.
+    End(&'a [u8]),
+    /// The line goes on. The cut is between two characters.
+    Part(&'a [u8]),
+}
+
+/// Output as CRI records, without splitting UTF-8 characters.
+pub(crate) fn records(time: &Timestamp, stream: Stream, text: Text<'_>) -> Vec<u8> {
     let time = format!("{time:.9}");
-    let mut out = Vec::with_capacity(line.len() + 64);
-    let mut rest = line;
+    let (mut rest, last_tag) = match text {
+        Text::End(bytes) => (bytes, 'F'),
+        Text::Part(bytes) => (bytes, 'P'),
+    };
+    let mut out = Vec::with_capacity(rest.len() + 64);
     loop {
         let cut = cut_at(rest);
         let (piece, tail) = rest.split_at(cut);
-        let tag = if tail.is_empty() { 'F' } else { 'P' };
+        let tag = if tail.is_empty() { last_tag } else { 'P' };
         out.extend_from_slice(format!("{time} {} {tag} ", stream.name()).as_bytes());
         out.extend_from_slice(piece);
         out.push(b'\n');
@@ -56,11 +68,18 @@ fn cut_at(bytes: &[u8]) -> usize {
     if bytes.len() <= LINE_BYTES {
         return bytes.len();
     }
-    // A continuation byte of UTF-8 is 0b10xxxxxx; characters are at most four bytes long.
-    (LINE_BYTES - 3..=LINE_BYTES)
+    (LINE_BYTES - CONTINUATION_BYTES..=LINE_BYTES)
         .rev()
-        .find(|&cut| bytes[cut] & 0b1100_0000 != 0b1000_0000)
+        .find(|&cut| !is_continuation(bytes[cut]))
         .unwrap_or(LINE_BYTES)
+}
+
+/// How many bytes of a UTF-8 character may follow its first one.
+pub(crate) const CONTINUATION_BYTES: usize = 3;
+
+/// Whether a byte is one of those, `0b10xxxxxx`.
+pub(crate) const fn is_continuation(byte: u8) -> bool {
+    byte & 0b1100_0000 == 0b1000_0000
 }
 
 /// The log file of one container, written by the readers of both of its streams.
@@ -85,14 +104,14 @@ impl CriLog {
         Ok(Self { path, open })
     }
 
-    /// Appends one line of output.
-    pub(crate) fn write(&self, stream: Stream, line: &[u8]) -> io::Result<()> {
+    /// Appends output.
+    pub(crate) fn write(&self, stream: Stream, text: Text<'_>) -> io::Result<()> {
         let mut open = self
             .open
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         // The time is taken under the lock so that the file's records are in the order of their times.
-        let records = records(&Timestamp::now(), stream, line);
+        let records = records(&Timestamp::now(), stream, text);
         open.file.write_all(&records)?;
         open.bytes += records.len() as u64;
         if open.bytes >= ROTATE_BYTES {
@@ -121,15 +140,23 @@ mod tests {
 
     #[test]
     fn a_line_is_one_full_record() {
-        let record = records(&time(), Stream::Stderr, b"hello");
+        let record = records(&time(), Stream::Stderr, Text::End(b"hello"));
         assert_eq!(record, b"2026-01-02T03:04:05.000000006Z stderr F hello\n");
+    }
+
+    #[test]
+    fn a_part_of_a_line_is_no_full_record() {
+        let mut written = records(&time(), Stream::Stdout, Text::Part(b"hel"));
+        written.extend(records(&time(), Stream::Stdout, Text::End(b"lo")));
+        assert_eq!(read(&written), [b"hello"]);
     }
 
     #[test]
     fn a_long_line_is_split_into_partial_records_that_join_to_the_line() {
         // Three-byte characters do not divide 16 KiB, so a careless cut would split one.
         let line = "€".repeat(LINE_BYTES);
-        let text = String::from_utf8(records(&time(), Stream::Stdout, line.as_bytes())).unwrap();
+        let text = String::from_utf8(records(&time(), Stream::Stdout, Text::End(line.as_bytes())))
+            .unwrap();
         let mut joined = String::new();
         let mut tags = String::new();
         for record in text.lines() {
@@ -148,7 +175,7 @@ mod tests {
         let line = vec![b'x'; LINE_BYTES];
         let lines = ROTATE_BYTES / LINE_BYTES as u64 + 1;
         for _ in 0..lines {
-            log.write(Stream::Stdout, &line).unwrap();
+            log.write(Stream::Stdout, Text::End(&line)).unwrap();
         }
         let count = |name: &str| {
             fs::read_to_string(directory.path().join(name))
@@ -208,7 +235,7 @@ mod tests {
         }
         let written: Vec<u8> = lines
             .iter()
-            .flat_map(|line| records(&time(), Stream::Stdout, line))
+            .flat_map(|line| records(&time(), Stream::Stdout, Text::End(line)))
             .collect();
         assert_eq!(read(&written), lines);
     }
