@@ -15,3 +15,4 @@ pub mod stop;
 pub mod topology;
 pub mod trace_context;
 pub mod tracer;
+mod turns;

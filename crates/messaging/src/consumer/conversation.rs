@@ -23,6 +23,7 @@ use crate::{
     journal::JournalError,
     metrics::ConsumerMetrics,
     stop::Stop,
+    turns::Turns,
 };
 
 /// What the consumer is known by on its channel.
@@ -89,9 +90,8 @@ impl<'a, H: Handler> Conversation<'a, H> {
     ) -> Result<Drained, Interruption> {
         let mut cancel = OptionFuture::default();
         let (mut cancelling, mut cancelled) = (false, false);
+        let mut turns = Turns::new(Instant::now());
         loop {
-            // Deliveries need no budget of the runtime's; without this a stream of them would starve its other tasks.
-            tokio::task::coop::consume_budget().await;
             let now = Instant::now();
             let acks = self.core.acknowledge(now)?;
             self.acknowledge(acks);
@@ -115,6 +115,7 @@ impl<'a, H: Handler> Conversation<'a, H> {
                 cancel = Some(asked.boxed()).into();
             }
             let wake_at = [self.core.due_at(), deadline].into_iter().flatten().min();
+            turns.pass(now).await;
             tokio::select! {
                 Some(done) = self.in_hand.next(), if !self.in_hand.is_empty() => {
                     self.settle(done)?;

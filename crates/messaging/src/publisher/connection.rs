@@ -21,6 +21,7 @@ use crate::{
     publisher::{Drained, PublisherSettings, core::Core, handle::TracerRequest},
     stop::Stop,
     topology::EXCHANGE,
+    turns::Turns,
 };
 
 /// Looks after what no answer tells: the overdue one among them.
@@ -113,6 +114,7 @@ impl Connection {
         let core = &mut self.core;
         let mut events = wire.events();
         let mut blocked = false;
+        let mut turns = Turns::new(Instant::now());
         loop {
             let now = Instant::now();
             let stopping = stop.requested_at();
@@ -137,8 +139,7 @@ impl Connection {
                 let due_at = [overdue_at, next_at].into_iter().flatten().min();
                 wake_at = due_at.unwrap_or(wake_at).min(wake_at);
             }
-            // The answers need no budget of the runtime's; without this a stream of them would starve its other tasks.
-            tokio::task::coop::consume_budget().await;
+            turns.pass(now).await;
             tokio::select! {
                 arrivals = lane.arrivals(full && !blocked) => core.settle(arrivals, Instant::now())?,
                 Some(event) = events.next() => match event {
