@@ -15,7 +15,8 @@ use host::{HostError, Plan, PlanInput, Programs, plan};
 use lab::{Lab, LabError};
 use verify::{Fault, Presence};
 
-/// Planning looks whether ports are free by binding them, and a test beside this one would find them taken.
+/// Planning looks whether ports are free by binding them, and a test beside this one would find them taken. So would
+/// this one when another starts a process meanwhile: until that runs its program, it holds what was bound.
 static PORTS: Mutex<()> = Mutex::new(());
 
 struct Site {
@@ -27,6 +28,8 @@ struct Site {
 impl Site {
     /// A lab that takes every program to be on this machine: planning looks at them, it does not run them.
     fn new() -> Self {
+        // A test that failed has left the ports as they were.
+        let ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
         let state = tempfile::tempdir().unwrap();
         let bin = state.path().join("bin");
         fs::create_dir(&bin).unwrap();
@@ -62,8 +65,7 @@ impl Site {
             consumer: PathBuf::from("/bin/true"),
         };
         let site = Self {
-            // A test that failed has left the ports as they were.
-            _ports: PORTS.lock().unwrap_or_else(PoisonError::into_inner),
+            _ports: ports,
             state,
             input,
         };
