@@ -56,7 +56,7 @@ impl Connection {
     }
 
     pub(super) fn producer(&self) -> Uuid {
-        self.core.producer
+        self.core.producer()
     }
 
     pub(super) fn status(&self) -> watch::Receiver<Status> {

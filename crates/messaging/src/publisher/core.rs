@@ -40,7 +40,6 @@ const LONGEST_REFUSAL_DELAY: Duration = Duration::from_secs(5);
 const OVERHEAD_BYTES: usize = 1 << 9;
 
 pub(super) struct Core {
-    pub(super) producer: Uuid,
     metrics: PublisherMetrics,
     outstanding: Share,
     next_sequence: u64,
@@ -75,7 +74,6 @@ impl Core {
     ) -> Self {
         let producer = new_id(jiff::Timestamp::now());
         Self {
-            producer,
             outstanding: metrics.outstanding(),
             metrics,
             next_sequence: 1,
@@ -97,6 +95,11 @@ impl Core {
                 backoff: Backoff::new(FIRST_REFUSAL_DELAY, LONGEST_REFUSAL_DELAY),
             },
         }
+    }
+
+    /// Whose messages these are.
+    pub(super) fn producer(&self) -> Uuid {
+        self.template.producer()
     }
 
     /// How many messages await their confirm.
@@ -237,7 +240,7 @@ impl Core {
     /// A message came back: it is known by its own content.
     fn note_return(&mut self, content: &Content) {
         match Envelope::decode(&content.body) {
-            Ok(envelope) if envelope.producer == self.producer => {
+            Ok(envelope) if envelope.producer == self.producer() => {
                 self.confirms.returned(envelope.sequence);
             }
             Ok(_) | Err(_) => error!(
@@ -256,9 +259,10 @@ impl Core {
             return Ok(());
         }
         if let Some(journal) = &self.journal {
+            let producer = self.producer();
             let mut keys: Vec<Key> = confirmed
                 .iter()
-                .map(|confirmed| (self.producer, confirmed.message.sequence))
+                .map(|confirmed| (producer, confirmed.message.sequence))
                 .collect();
             journal.append(Kind::Confirmed, runs(&mut keys))?;
         }
@@ -272,7 +276,7 @@ impl Core {
             record(&self.metrics.confirm_latency, latency);
             self.note_acceptance(message.sequence, now);
             if let Some(waiter) = self.waiters.remove(&message.sequence) {
-                let receipt = receipt(self.producer, &message, latency);
+                let receipt = receipt(self.producer(), &message, latency);
                 message.span.in_scope(|| {
                     info!(message_id = %receipt.message_id, confirm_ms = receipt.confirm_ms, "tracer message confirmed");
                 });

@@ -72,11 +72,10 @@ impl Moderation {
 /// are woken together and not each for itself.
 fn next_beat(pause: Duration) -> Instant {
     static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let since = FIRST.elapsed();
     if pause.is_zero() {
-        return *FIRST + since;
+        return Instant::now();
     }
-    let beats = since.div_duration_f64(pause).floor() + 1.0;
+    let beats = FIRST.elapsed().div_duration_f64(pause).floor() + 1.0;
     *FIRST + pause.mul_f64(beats)
 }
 
